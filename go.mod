@@ -1,0 +1,3 @@
+module viaduct
+
+go 1.26
