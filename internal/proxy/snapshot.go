@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+)
+
+// Snapshot is everything of the configuration that the core reads: immutable
+// once built. A request keeps the one it began with; a reload swaps the pointer
+// and touches no running call.
+type Snapshot struct {
+	Program      *policy.Program
+	Domains      *policy.Domains  // domains this server answers for (`server.domains`)
+	Names        *policy.Domains  // names and addresses of this server itself: server.name, listener and advertised addresses
+	Listeners    []Listener       // index is flow.Listener; a hole has Protocol flow.None
+	Trust        *policy.Prefixes // who may pre-load Route and assert identity
+	Destinations Destinations
+	Redirects    policy.Redirects // what a 3xx does unless a rule says otherwise: Pass when not set
+	Keys         *Keys
+	Timers       Timers
+	Limits       Limits
+	StrayForward bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
+	Server       string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
+	Sources      Sources
+}
+
+// Listener is one configured listener as the core sees it.
+type Listener struct {
+	Name      string         // as configured, or "udp 127.0.0.1:5060"
+	Hash      uint32         // policy.HashName("listen", Name), for the Route cookie
+	Protocol  flow.Protocol  // flow.None: not in use
+	Bind      netip.AddrPort // what the socket is bound to; the address may be a wildcard
+	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
+	Gone      bool           // removed by a reload: serves what runs, reads no new requests
+}
+
+// Sources tells which local address the kernel would use toward dst. It is a
+// leaf read: it takes no lock of the core and never waits. ok is false when
+// there is no route.
+type Sources interface {
+	Source(dst netip.Addr) (src netip.Addr, ok bool)
+}
+
+// Destinations says which addresses may be spoken to, after resolution
+// (safety.md rule 11).
+type Destinations struct {
+	Allow        *policy.Prefixes // listed, or named by the configuration
+	Deny         *policy.Prefixes // listed; our own admin addresses are always among them
+	LoopbackOnly bool             // every listener is on loopback: nothing else may be spoken to
+}
+
+// Timers are the durations of the core. Zero values mean the defaults given.
+type Timers struct {
+	T1     time.Duration // 500 ms
+	T2     time.Duration // 4 s
+	T4     time.Duration // 5 s
+	C      time.Duration // 185 s: timer C, RFC 3261 §16.6 step 11
+	Trying time.Duration // 200 ms: latest moment of the 100; TryingAtOnce for the letter of §17.2.1
+	Ring   time.Duration // 10 min: the longest life of a response context
+	Setup  time.Duration // 32 s: for all hops and targets before the first 1xx
+}
+
+// TryingAtOnce as Timers.Trying sends the 100 with the arrival of the INVITE.
+const TryingAtOnce time.Duration = -1
+
+// Limits are the bounds of one request. Zero values mean the defaults given.
+type Limits struct {
+	Parallel   int // 10 branches at once
+	Branches   int // 30 branches in all
+	MaxBreadth int // 60, RFC 5393 §5.3.3
+}
