@@ -1,0 +1,157 @@
+package transaction
+
+import (
+	"time"
+
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/wheel"
+	"viaduct/sip"
+)
+
+// Server is a server transaction (RFC 3261 §17.2).
+type Server struct {
+	// for the layer above
+	Flow   flow.Flow // where the request came from
+	Reply  flow.Hop  // where responses go (§18.2.2): back along Flow until the layer above sets it
+	User   uint32    // the layer above's own, 0 when new
+	Method sip.Method
+	Status uint16 // last status sent, 0: none
+
+	// the table's
+	state      state
+	old        bool   // matched by the rules of RFC 2543
+	name       uint32 // identity.name
+	requestTag uint32 // identity.toTag of the request
+	sentTag    uint32 // the same of the non-2xx final response, for its ACK
+	handle     effect.Handle
+	key        Key
+	interval   time.Duration // of timer G, 0 before the first
+	kept       []byte        // last response, while it may have to be sent again
+	resend     wheel.Timer   // G
+	life       wheel.Timer   // H, I, J, L
+}
+
+// Handle names this life of the slot; Table.Server finds it again.
+func (s *Server) Handle() effect.Handle { return s.handle }
+
+// Final reports whether a final response has been sent.
+func (s *Server) Final() bool { return s.Status >= 200 }
+
+func (s *Server) kind() Kind {
+	if s.Method == sip.INVITE {
+		return InviteServer
+	}
+	return NonInviteServer
+}
+
+func (s *Server) machine() *machine {
+	if s.Method == sip.INVITE {
+		return &inviteServer
+	}
+	return &nonInviteServer
+}
+
+// live reports whether the slot holds a transaction.
+func (s *Server) live() bool { return s.state != none && s.state != terminated }
+
+// Server finds a server transaction by handle; nil when it is over.
+func (t *Table) Server(h effect.Handle) *Server {
+	if !t.servers.Has(h.Slot()) {
+		return nil
+	}
+	s := t.servers.At(h.Slot())
+	if s.handle != h || !s.live() {
+		return nil
+	}
+	return s
+}
+
+// newServer takes a slot for a new request. Generations of servers are even, those
+// of clients odd, so that a handle of one kind never finds the other.
+func (t *Table) newServer(now clock.Instant, id *identity, from flow.Flow) *Server {
+	s, slot := t.servers.Take()
+	generation := s.handle.Generation() + 2
+	if generation == 0 {
+		generation = 2
+	}
+	*s = Server{
+		Flow: from, Reply: from.Hop(), Method: id.method,
+		state: idle, old: id.old, name: id.name, requestTag: id.toTag,
+		handle: effect.MakeHandle(t.shard, slot, generation),
+		key:    id.key,
+		resend: wheel.Timer{Kind: kindServerResend, Slot: slot},
+		life:   wheel.Timer{Kind: kindServerLife, Slot: slot},
+	}
+	t.index.insert(tagOf(id.key), slot)
+	t.kinds[s.kind()].Started++
+	t.kinds[s.kind()].Live++
+	t.runServer(now, s, evStart, nil, nil)
+	return s
+}
+
+// tagOf is the part of a key that the index goes by; the shard was chosen by Lo.
+func tagOf(k Key) uint32 { return uint32(k.Hi) }
+
+// runServer lets e happen to s and performs what the machine asks for, in the
+// order of the do-bits. wire is the response at hand, if any.
+func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx *effect.List) do {
+	next, d := s.machine().step(s.state, e)
+	s.state = next
+	if d&doStopResend != 0 {
+		t.wheel.Stop(&s.resend)
+	}
+	if d&doSend != 0 {
+		fx.Send(s.Reply, wire, 0)
+	}
+	if d&(doKeep|doForget) != 0 {
+		t.bytes.Give(s.kept)
+		s.kept = nil
+	}
+	if d&doKeep != 0 {
+		s.kept = t.bytes.Copy(wire)
+	}
+	if d&doResend != 0 && s.kept != nil {
+		fx.Send(s.Reply, fx.Copy(s.kept), 0)
+		t.kinds[s.kind()].Retransmitted++
+	}
+	reliable := s.Flow.Protocol.Reliable()
+	if d&resends != 0 && !reliable {
+		s.interval = t.timers.resend(d, s.interval)
+		t.wheel.Arm(&s.resend, now.Add(s.interval))
+	}
+	if span, ok := t.timers.life(d, reliable); ok {
+		t.wheel.Arm(&s.life, now.Add(span))
+	}
+	if d&doInform != 0 {
+		t.kinds[s.kind()].TimedOut++
+	}
+	if d&doFree != 0 {
+		t.freeServer(s)
+	}
+	return d
+}
+
+// fireServer lets a timer happen to the server in slot.
+func (t *Table) fireServer(now clock.Instant, slot uint32, e event, fx *effect.List) (*Client, *Server, Verdict) {
+	s := t.servers.At(slot)
+	switch d := t.runServer(now, s, e, nil, fx); {
+	case d&doInform != 0:
+		return nil, s, ServerTimedOut
+	case d&doEnd != 0:
+		return nil, s, ServerEnded
+	}
+	return nil, nil, Absorbed
+}
+
+// freeServer gives the slot back. Its fields stay readable until it is taken again.
+func (t *Table) freeServer(s *Server) {
+	t.wheel.Stop(&s.resend)
+	t.wheel.Stop(&s.life)
+	t.bytes.Give(s.kept)
+	s.kept = nil
+	t.index.remove(tagOf(s.key), s.handle.Slot())
+	t.kinds[s.kind()].Live--
+	t.servers.Give(s.handle.Slot())
+}
