@@ -135,6 +135,19 @@ func KnownHeader(id sip.HeaderID) Text {
 // CallID is the Call-ID.
 func CallID() Text { return func(f *Facts) []byte { return f.Msg.CallIDValue() } }
 
+// IsMethod reports whether the request is decided as one of method m.
+func IsMethod(m sip.Method) Bool { return func(f *Facts) bool { return f.Method == m } }
+
+// MethodText is the name of the method that the request is decided as.
+func MethodText() Text {
+	return func(f *Facts) []byte {
+		if f.Method == sip.OtherMethod {
+			return f.Msg.MethodName()
+		}
+		return f.str(f.Method.String())
+	}
+}
+
 // SourceIP is the address that the message came from.
 func SourceIP() Addr { return func(f *Facts) netip.Addr { return f.From.Remote.Addr().Unmap() } }
 

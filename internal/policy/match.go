@@ -100,4 +100,6 @@ func Like(s Text, p *Pattern) Bool { return func(f *Facts) bool { return p.Match
 func Within(a Addr, set *Prefixes) Bool { return func(f *Facts) bool { return set.Contains(a(f)) } }
 
 // Local reports whether the domain is in the set.
-func Local(domain Text, set *Domains) Bool { return func(f *Facts) bool { return set.Contains(domain(f)) } }
+func Local(domain Text, set *Domains) Bool {
+	return func(f *Facts) bool { return set.Contains(domain(f)) }
+}
