@@ -154,7 +154,7 @@ func (l *ladder) arrow(m traced, position int) {
 	l.out.WriteString("  " + string(row[:at]))
 	l.paint(shade(m), string(label))
 	l.out.WriteString(string(row[at+len(label):]))
-	l.paint(dim, "#"+strconv.Itoa(m.call)+" "+m.detail)
+	l.paint(dim, "#"+strconv.Itoa(m.call)+"  "+m.detail)
 	l.trimLine()
 }
 

@@ -102,9 +102,10 @@ func (w *Who) is(uri *sip.URI) bool {
 	if len(uri.User) == 0 {
 		return false
 	}
+	var buf [256]byte // the longest user that is parsed
 	user := uri.User
 	if bytes.IndexByte(user, '%') >= 0 {
-		user = sip.AppendUnescaped(nil, user)
+		user = sip.AppendUnescaped(buf[:0], user)
 	}
 	if !bytes.Equal(user, w.user) {
 		return false
