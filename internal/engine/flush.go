@@ -1,0 +1,151 @@
+package engine
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/proxy"
+	"viaduct/internal/transport"
+)
+
+// loss is a message that did not get through: its transaction is named by the
+// handle or, when ICMP told it, by the branch.
+type loss struct {
+	handle effect.Handle
+	shard  int
+	length int // of branch; 0: by handle
+	branch [maxBranch]byte
+}
+
+// maxBranch is more than a branch of ours has; longer ones are others'.
+const maxBranch = 64
+
+// maxRounds bounds how often a turn goes on because what it sent failed: each
+// failure may move a request to its next target, and there are at most 30
+// (safety.md rule 12).
+const maxRounds = 32
+
+// finish carries out the effects, and those of the failures that this meets.
+func (w *worker) finish() {
+	for range maxRounds {
+		w.flush()
+		if len(w.losses) == 0 {
+			return
+		}
+		for i := range w.losses {
+			w.tell(&w.losses[i])
+		}
+		w.losses = w.losses[:0]
+	}
+	w.flush()
+	w.e.counts.untold.Add(uint64(len(w.losses))) // their timers will tell
+	w.losses = w.losses[:0]
+}
+
+// flush carries out the effects collected so far. No lock is held.
+func (w *worker) flush() {
+	if len(w.fx.Sends) > 0 {
+		w.transmit()
+	}
+	if len(w.fx.Notes) > 0 {
+		w.report()
+	}
+	w.fx.Reset()
+}
+
+// transmit sends by listener; the order of messages on one listener, and so to
+// one destination, is that in which the core asked for them.
+func (w *worker) transmit() {
+	defer w.contain("send", 0, len(w.fx.Notes))
+	sends := w.fx.Sends
+	if w.tracer != nil {
+		at := clock.Wall(w.now)
+		for i := range sends {
+			w.tracer.Message(at, false, sends[i].Hop, sends[i].Wire)
+		}
+	}
+	for i := range sends {
+		m := &sends[i]
+		if m.Wire == nil { // went with an earlier one
+			continue
+		}
+		if to := w.socket(&m.Hop); to != nil {
+			w.sender.Send(to, sends[i:], &w.trouble)
+			continue
+		}
+		m.Wire = nil
+		w.e.counts.unroutable.Add(1)
+		w.lose(m.For)
+	}
+	w.collect(&w.trouble)
+	w.trouble.Reset()
+}
+
+// socket is the one that this worker uses for hop, or nil.
+func (w *worker) socket(hop *flow.Hop) *transport.Socket {
+	if hop.Protocol != flow.UDP || int(hop.Listener) >= len(w.e.listeners) || w.e.listeners[hop.Listener] == nil {
+		return nil
+	}
+	all := w.e.listeners[hop.Listener].Sockets()
+	return all[w.index%len(all)]
+}
+
+// report gives the notes away.
+func (w *worker) report() {
+	defer w.contain("notes", len(w.fx.Sends), 0)
+	if w.e.notes == nil {
+		return
+	}
+	for _, n := range w.fx.Notes {
+		w.e.notes.Note(n)
+	}
+}
+
+// collect turns trouble into losses to be told.
+func (w *worker) collect(t *transport.Trouble) {
+	for i := range t.Failed {
+		w.lose(t.Failed[i].For)
+	}
+	for i := range t.Reports {
+		w.loseQuoted(t.Reports[i].Quoted)
+	}
+}
+
+func (w *worker) lose(h effect.Handle) {
+	if h != 0 && int(h.Shard()) < len(w.e.shards) {
+		w.losses = append(w.losses, loss{handle: h, shard: int(h.Shard())})
+	}
+}
+
+// loseQuoted finds the transaction of the datagram that ICMP quotes, cut off
+// somewhere: by its top Via, which is ours if it was a request. The top Via of
+// a response is the previous hop's; a response that cannot be delivered is
+// dropped and nothing else (RFC 3261 §16.9).
+func (w *worker) loseQuoted(quoted []byte) {
+	defer w.contain("icmp", len(w.fx.Sends), len(w.fx.Notes))
+	_ = w.m.Parse(quoted) // incomplete as a rule; what was read is indexed
+	if !w.m.IsRequest() {
+		return
+	}
+	v, err := w.m.TopVia()
+	if err != nil || len(v.Branch) > maxBranch {
+		return
+	}
+	if shard, ok := proxy.BranchShard(v.Branch); ok && shard < len(w.e.shards) {
+		l := loss{shard: shard, length: len(v.Branch)}
+		copy(l.branch[:], v.Branch)
+		w.losses = append(w.losses, l)
+	}
+}
+
+// tell gives the core the news of one loss (RFC 3261 §16.9, §18.4).
+func (w *worker) tell(l *loss) {
+	defer w.contain("failure", len(w.fx.Sends), len(w.fx.Notes))
+	c := w.lock(l.shard)
+	if l.length > 0 {
+		c.BrokenBranch(w.now, l.branch[:l.length], &w.fx)
+	} else {
+		c.Broken(w.now, l.handle, &w.fx)
+	}
+	w.unlock()
+}

@@ -1,0 +1,94 @@
+package engine
+
+import (
+	"reflect"
+	"sync/atomic"
+
+	"viaduct/internal/flow"
+	"viaduct/internal/proxy"
+	"viaduct/internal/transport"
+)
+
+// Stats are the counters since start and the gauges of now.
+type Stats struct {
+	Proxy      proxy.Stats // summed over the shards
+	Shards     int
+	InSetup    int    // requests without a final response
+	Draining   bool   // the server has begun to stop
+	Panics     uint64 // steps that panicked and were contained
+	Unroutable uint64 // messages for a listener or transport that is not there
+	Untold     uint64 // failures that a turn did not come to tell the core
+	Listeners  []ListenerStats
+}
+
+// ListenerStats are the counters of one listener by socket, that is by reader.
+type ListenerStats struct {
+	Name     string
+	Listener flow.Listener
+	Sockets  []transport.Counters
+}
+
+// Total sums the counters of all sockets.
+func (l *ListenerStats) Total() transport.Counters {
+	var sum transport.Counters
+	for _, c := range l.Sockets {
+		sum.Add(c)
+	}
+	return sum
+}
+
+// counts are the engine's own.
+type counts struct{ unroutable, untold atomic.Uint64 }
+
+// Stats sums what all shards and sockets count. Each shard is locked for a
+// moment, one after the other.
+func (e *Engine) Stats() Stats {
+	s := Stats{
+		Shards:     len(e.shards),
+		Draining:   e.draining.Load(),
+		Panics:     e.panics.count.Load(),
+		Unroutable: e.counts.unroutable.Load(),
+		Untold:     e.counts.untold.Load(),
+	}
+	for i := range e.shards {
+		sh := &e.shards[i]
+		sh.mu.Lock()
+		one, setup := sh.core.Stats(), sh.core.InSetup()
+		sh.mu.Unlock()
+		s.InSetup += setup
+		addFields(reflect.ValueOf(&s.Proxy).Elem(), reflect.ValueOf(one))
+	}
+	listeners := e.snapshot.Load().Listeners
+	for i, u := range e.listeners {
+		if u == nil {
+			continue
+		}
+		l := ListenerStats{Name: listeners[i].Name, Listener: flow.Listener(i)}
+		for _, socket := range u.Sockets() {
+			l.Sockets = append(l.Sockets, socket.Counters())
+		}
+		s.Listeners = append(s.Listeners, l)
+	}
+	return s
+}
+
+// addFields adds src to dst, number by number: proxy.Stats and what it is made
+// of hold nothing but numbers, arrays and structs of them.
+func addFields(dst, src reflect.Value) {
+	switch dst.Kind() {
+	case reflect.Int, reflect.Int64:
+		dst.SetInt(dst.Int() + src.Int())
+	case reflect.Uint64, reflect.Uint32:
+		dst.SetUint(dst.Uint() + src.Uint())
+	case reflect.Array:
+		for i := range dst.Len() {
+			addFields(dst.Index(i), src.Index(i))
+		}
+	case reflect.Struct:
+		for i := range dst.NumField() {
+			addFields(dst.Field(i), src.Field(i))
+		}
+	default:
+		panic("engine: proxy.Stats holds a " + dst.Kind().String())
+	}
+}

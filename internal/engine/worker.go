@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/proxy"
+	"viaduct/internal/transport"
+	"viaduct/sip"
+)
+
+// worker drives the core on one goroutine: a reader of a socket, the ticker or
+// the drain. All of it is reused from turn to turn.
+type worker struct {
+	// set at construction, then constant
+	e      *Engine
+	index  int // which socket of each listener it sends on
+	sender *transport.Sender
+
+	// of the turn in progress
+	now      clock.Instant
+	snapshot *proxy.Snapshot
+	tracer   Tracer
+	fx       effect.List
+	trouble  transport.Trouble
+	losses   []loss
+
+	// of the step in progress
+	held *shard // whose lock is held
+	m    sip.Message
+}
+
+func (e *Engine) newWorker(index int) *worker {
+	return &worker{e: e, index: index, sender: transport.NewSender()}
+}
+
+// begin reads what holds for a whole turn.
+func (w *worker) begin() {
+	w.now = clock.Now()
+	w.snapshot = w.e.snapshot.Load()
+	w.tracer = nil
+	if t := w.e.tracer.Load(); t != nil {
+		w.tracer = *t
+	}
+}
+
+// turn takes a batch from the socket to all that it gives rise to.
+func (w *worker) turn(b *transport.Batch) {
+	w.begin()
+	for i := range b.Packets {
+		w.packet(&b.Packets[i])
+	}
+	w.collect(&b.Trouble)
+	w.expire(false)
+	w.finish()
+}
+
+// packet runs one message through its shard.
+func (w *worker) packet(p *transport.Packet) {
+	defer w.contain("message", len(w.fx.Sends), len(w.fx.Notes))
+	if w.tracer != nil {
+		w.tracer.Message(clock.Wall(w.now), true, p.From.Hop(), p.Wire)
+	}
+	if err := w.m.Parse(p.Wire); err != nil {
+		if fault, ok := err.(*sip.SyntaxError); ok {
+			c := w.lock(w.index % len(w.e.shards)) // it belongs to no transaction
+			c.Malformed(w.now, &w.m, fault, p.From, w.snapshot, &w.fx)
+			w.unlock()
+		}
+		return
+	}
+	c := w.lock(proxy.ShardOf(&w.m, len(w.e.shards)))
+	c.Packet(w.now, &w.m, p.From, w.snapshot, &w.fx)
+	w.unlock()
+}
+
+// expire runs the timers of all shards for which a tick has begun. A busy shard
+// is passed by unless wait is set: who holds it, or the ticker, sees to it.
+func (w *worker) expire(wait bool) {
+	for i := range w.e.shards {
+		if s := &w.e.shards[i]; s.due(w.now) {
+			w.expireShard(s, wait)
+		}
+	}
+}
+
+func (w *worker) expireShard(s *shard, wait bool) {
+	defer w.contain("timer", len(w.fx.Sends), len(w.fx.Notes))
+	if wait {
+		s.mu.Lock()
+	} else if !s.mu.TryLock() {
+		return
+	}
+	w.held = s
+	// Before the timers run: one that panics is gone from the wheel, and those
+	// behind it come with the next tick.
+	s.expired.Store(max(tick(w.now), s.expired.Load()))
+	s.core.Expire(w.now, &w.fx)
+	w.unlock()
+}
+
+// lock takes the lock of shard i and returns the core under it.
+func (w *worker) lock(i int) core {
+	w.held = &w.e.shards[i]
+	w.held.mu.Lock()
+	return w.held.core
+}
+
+func (w *worker) unlock() {
+	s := w.held
+	w.held = nil
+	s.mu.Unlock()
+}
