@@ -108,3 +108,17 @@ func hexValue(c byte) byte {
 	}
 	return c - '0'
 }
+
+// UserInfo is t and an @, or nothing when t is empty: a URI that has no user
+// part has no @ either (RFC 3261 §25.1).
+func UserInfo(t Text) Text {
+	return func(f *Facts) []byte {
+		b := t(f)
+		if len(b) == 0 {
+			return nil
+		}
+		mark := len(f.Scratch)
+		f.Scratch = append(append(f.Scratch, b...), '@')
+		return f.keep(mark)
+	}
+}
