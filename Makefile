@@ -1,0 +1,54 @@
+# Viaduct. `make help` lists what there is.
+
+GO       ?= go
+BIN      := bin/viaduct
+BENCH    ?= ../shared/bench
+FUZZTIME ?= 30s
+
+# A checkout that git does not trust (another owner's) can be built all the same.
+BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
+SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+
+.PHONY: help build run test gate sipp bench microbench fuzz fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/viaduct
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(BUILDVCS) -ldflags='-s -w' -o $(BIN) ./cmd/viaduct
+
+run: build ## build it and run the built-in configuration on 127.0.0.1:5060
+	$(BIN) run
+
+test: sipp gate ## the gate, all tests with the race detector, calls through the built program
+	$(GO) test -race ./...
+
+gate: ## go vet, gofumpt, staticcheck
+	$(GO) vet ./...
+	@unformatted=$$($(GO) tool gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofumpt: run make fmt for:"; echo "$$unformatted"; exit 1; fi
+	$(GO) tool staticcheck ./...
+
+sipp: ## install sipp, the SIP load generator, when it is missing (Debian and its kin)
+	@command -v sipp >/dev/null 2>&1 || { set -ex; $(SUDO) apt-get update -qq; \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends sip-tester; }
+
+microbench: ## the benchmarks of the packages
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+bench: build ## against Kamailio, with the harness in $BENCH (see bench/README.md)
+	BENCH=$(BENCH) bench/compare.sh
+
+fuzz: ## every fuzz target for $FUZZTIME
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+fmt: ## format the source
+	$(GO) tool gofumpt -w .
+
+clean: ## remove what was built
+	rm -rf bin/viaduct .run
