@@ -1,11 +1,15 @@
 package proxy
 
 import (
+	"net"
 	"net/netip"
+	"slices"
+	"strconv"
 	"time"
 
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/sip"
 )
 
 // Snapshot is everything of the configuration that the core reads: immutable
@@ -25,6 +29,8 @@ type Snapshot struct {
 	StrayForward bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
 	Server       string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
 	Sources      Sources
+
+	groupsOf map[netip.Addr][]uint16 // set by Prepare: the groups that an address is a target of
 }
 
 // Listener is one configured listener as the core sees it.
@@ -35,6 +41,8 @@ type Listener struct {
 	Bind      netip.AddrPort // what the socket is bound to; the address may be a wildcard
 	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
+
+	sentBy string // set by Prepare: "host:port" as it stands in Via, "" when it depends on the local address
 }
 
 // Sources tells which local address the kernel would use toward dst. It is a
@@ -71,4 +79,95 @@ type Limits struct {
 	Parallel   int // 10 branches at once
 	Branches   int // 30 branches in all
 	MaxBreadth int // 60, RFC 5393 §5.3.3
+}
+
+// Prepare fills in defaults and what is derived. Call it once, before the
+// snapshot is given to a core; it is immutable from then on.
+func (s *Snapshot) Prepare() {
+	orDuration := func(d *time.Duration, def time.Duration) {
+		if *d == 0 {
+			*d = def
+		}
+	}
+	orInt := func(n *int, def int) {
+		if *n == 0 {
+			*n = def
+		}
+	}
+	orDuration(&s.Timers.T1, 500*time.Millisecond)
+	orDuration(&s.Timers.T2, 4*time.Second)
+	orDuration(&s.Timers.T4, 5*time.Second)
+	orDuration(&s.Timers.C, 185*time.Second)
+	orDuration(&s.Timers.Trying, 200*time.Millisecond)
+	orDuration(&s.Timers.Ring, 10*time.Minute)
+	orInt(&s.Limits.Parallel, 10)
+	orInt(&s.Limits.Branches, 30)
+	orInt(&s.Limits.MaxBreadth, 60)
+	if s.Redirects == policy.RedirectsDefault {
+		s.Redirects = policy.RedirectsPass
+	}
+	for i := range s.Listeners {
+		s.Listeners[i].prepare()
+	}
+	s.groupsOf = map[netip.Addr][]uint16{}
+	for i := range s.Program.Rules {
+		for _, t := range s.Program.Rules[i].Targets {
+			if t.Group != nil {
+				s.addGroup(t.Group)
+			}
+		}
+	}
+}
+
+// addGroup notes that the addresses of g are reached through rules only
+// (seams.md §3): in-dialog requests need a cookie made for that group.
+func (s *Snapshot) addGroup(g *policy.Group) {
+	mark := groupMark(g.Hash)
+	for i := range g.Targets {
+		uri, err := sip.ParseURI(g.Targets[i].URI)
+		if err != nil {
+			continue
+		}
+		if a, ok := uri.Addr(); ok && !slices.Contains(s.groupsOf[a], mark) {
+			s.groupsOf[a] = append(s.groupsOf[a], mark)
+		}
+	}
+}
+
+// groupMark is a group in a Route cookie. 0 means none.
+func groupMark(hash uint32) uint16 {
+	if m := uint16(hash ^ hash>>16); m != 0 {
+		return m
+	}
+	return 1
+}
+
+// prepare works out what Via and Record-Route show (seams.md §6: the advertised
+// name or the address that the packet leaves from, never a wildcard).
+func (l *Listener) prepare() {
+	switch {
+	case l.Advertise != "":
+		l.sentBy = l.Advertise
+		if !hasPort(l.Advertise) && l.Bind.Port() != l.Protocol.DefaultPort() {
+			l.sentBy = net.JoinHostPort(l.Advertise, strconv.Itoa(int(l.Bind.Port())))
+		}
+	case !l.Bind.Addr().IsUnspecified():
+		l.sentBy = l.Bind.String()
+	default:
+		l.sentBy = ""
+	}
+}
+
+// hasPort tells "host:5060" and "[::1]:5060" from "host" and "[::1]".
+func hasPort(hostport string) bool {
+	_, _, err := net.SplitHostPort(hostport)
+	return err == nil
+}
+
+// appendSentBy appends host and port of l for a message that leaves from local.
+func (l *Listener) appendSentBy(dst []byte, local netip.AddrPort) []byte {
+	if l.sentBy != "" {
+		return append(dst, l.sentBy...)
+	}
+	return local.AppendTo(dst)
 }

@@ -145,6 +145,15 @@ func (t *Table) fireServer(now clock.Instant, slot uint32, e event, fx *effect.L
 	return nil, nil, Absorbed
 }
 
+// Forget drops a server as if its request had not come: the layer above forwards
+// that without a transaction (RFC 3261 §16.10), and its copies too.
+func (t *Table) Forget(s *Server) {
+	if s.live() {
+		s.state = terminated
+		t.freeServer(s)
+	}
+}
+
 // freeServer gives the slot back. Its fields stay readable until it is taken again.
 func (t *Table) freeServer(s *Server) {
 	t.wheel.Stop(&s.resend)

@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/transaction"
+	"viaduct/sip"
+)
+
+// cancel is RFC 3261 §16.10. s is the CANCEL's own transaction, of the one that
+// it cancels. It is answered here, hop by hop, and what it means is done to every
+// branch that is pending; the INVITE is answered by what the branches then say.
+func (c *Core) cancel(now clock.Instant, s, of *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
+	s.Reply = replyHop(m, from, snap)
+	if of == nil {
+		c.cancelUnknown(now, s, m, from, snap, fx)
+		return
+	}
+	c.counts.Cancels++
+	c.answer(now, s, m, &rejection{status: 200}, snap, fx) // §9.2
+	c.cancelContext(now, of, m, fx)
+}
+
+// cancelContext does what the CANCEL m means to the transaction of.
+func (c *Core) cancelContext(now clock.Instant, of *transaction.Server, m *sip.Message, fx *effect.List) {
+	rc := c.contextOf(of)
+	if rc == nil || !rc.invite || rc.phase == answered {
+		return // §9.2: no effect after a final response, none on a non-INVITE
+	}
+	rc.phase = cancelled
+	reason, _ := m.First(sip.Reason) // RFC 3326 §2
+	c.cancelPending(now, rc, reason.Text, fx)
+	if rc.branches == 0 { // nothing was sent yet: nobody else will answer
+		c.answer(now, of, c.keptRequest(rc), &rejection{status: 487}, rc.snap, fx)
+		c.settle(rc)
+		c.closeIfOver(rc)
+	}
+}
+
+// cancelUnknown relays a CANCEL that belongs to nothing here, without a
+// transaction (§16.10): its INVITE may have been forwarded statelessly. That
+// makes sense only when the way is a function of what a CANCEL carries; else it
+// is answered 481 (§9.2).
+func (c *Core) cancelUnknown(now clock.Instant, s *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
+	rq := &c.rq
+	*rq = request{m: m, from: from, snap: snap, server: s, method: sip.INVITE}
+	if c.cancelCarries(snap) && c.statelessTarget(rq) {
+		c.counts.CancelsRelayed++
+		c.table.Forget(s)
+		c.forwardOnce(rq, fx)
+		return
+	}
+	c.reject(now, rq, &rejection{status: 481}, fx)
+}
+
+// cancelCarries reports whether the rules read nothing that a CANCEL lacks.
+func (c *Core) cancelCarries(s *Snapshot) bool {
+	return len(s.Program.Reads.Headers) == 0 && len(s.Program.Reads.Names) == 0
+}

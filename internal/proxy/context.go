@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/internal/transaction"
+	"viaduct/internal/wheel"
+)
+
+// phase is where a response context stands.
+type phase uint8
+
+const (
+	searching phase = iota // targets are tried
+	cancelled              // §16.10, or the ringing limit: no new target, the branches run out
+	declined               // §16.7 step 5: a 6xx came; no new target, the branches run out
+	answered               // a final response went upstream
+)
+
+// ResponseContext is what a proxy keeps of one forwarded request: RFC 3261 §16.7.
+// It lives until a final response went upstream and every client transaction has
+// ended, so that a late 2xx still finds its way.
+type ResponseContext struct {
+	// set at construction, then constant
+	server effect.Handle
+	snap   *Snapshot
+	rule   *policy.Rule // that let the request in; nil inside a dialog
+	start  clock.Instant
+	way    way
+	loop   [4]byte
+	dialog cookie // inside a dialog: the cookie it came with
+	invite bool
+	own    bool // the original Request-URI is a resource of this proxy (§16.5)
+
+	// guarded by the shard
+	request  []byte // the request as received; released with the final response
+	set      uint32 // first Target of the set, in the order of trial, +1
+	branches uint32 // first Branch, +1
+	group    group  // the targets being called
+	pending  int    // branches without a final response
+	started  int    // branches in all
+	breadth  int    // Max-Breadth that may still be given out (RFC 5393 §5.3.3)
+	best     best
+	lines    []byte // challenges of the 401 and 407 that were not chosen (§16.7 step 7)
+	trying   wheel.Timer
+	ring     wheel.Timer
+	phase    phase
+}
+
+// group is a set of targets that are called at once: those of one round (the
+// request's own, then each redirection's) with the same q.
+type group struct {
+	round uint8
+	q     uint16
+}
+
+// Target is a candidate of the target set: RFC 3261 §16.5.
+type Target struct {
+	uri   []byte // Request-URI of the forwarded request; nil: the received one
+	hop   []byte // URI to send to instead of uri (§16.6 step 7: policy), nil: uri itself
+	flow  flow.Hop
+	group group
+	next  uint32 // in the set, +1
+	from  flow.Listener
+	mark  uint16 // of the policy.Group it comes from, for the Route cookie
+	// hasFrom: send from the listener from. direct: flow is the hop; nothing is located.
+	hasFrom, direct, tried bool
+}
+
+// Branch is one forwarded copy: one hop of a target, one client transaction.
+type Branch struct {
+	client  effect.Handle
+	context uint32 // its ResponseContext
+	next    uint32 // of the same context, +1
+	breadth int    // its share of Max-Breadth
+	c       wheel.Timer
+	final   bool // it has had a final response, or stands for one
+}
+
+// way is what §16.4 found out about a request. It is kept, because every branch
+// is built from the request as it was received (§16.6 step 1).
+type way struct {
+	uri     []byte // the Request-URI to go on with; nil: as received
+	pops    uint8  // Route values to remove from the top
+	popLast bool   // and the last one: it has become the Request-URI
+}
+
+// newContext opens the response context of a request. The request is kept.
+func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
+	rc, slot := c.contexts.Take()
+	*rc = ResponseContext{
+		server: rq.server.Handle(), snap: rq.snap, rule: rq.rule, start: now,
+		way: rq.way, loop: rq.loop, dialog: rq.cookie,
+		invite: rq.server.Method == inviteMethod, own: rq.own,
+		request: c.bytes.Copy(rq.m.Wire()), breadth: rq.breadth,
+		trying: wheel.Timer{Kind: kindTrying, Slot: slot},
+		ring:   wheel.Timer{Kind: kindRing, Slot: slot},
+	}
+	if rq.way.uri != nil { // it lives in the scratch of this step
+		rc.way.uri = c.bytes.Copy(rq.way.uri)
+	}
+	rq.server.User = slot + 1
+	c.inSetup++
+	return rc
+}
+
+// slot is the index of rc.
+func (rc *ResponseContext) slot() uint32 { return rc.trying.Slot }
+
+// newBranch adds the branch of a client transaction to rc.
+func (c *Core) newBranch(rc *ResponseContext, client *transaction.Client, breadth int) *Branch {
+	b, slot := c.branches.Take()
+	*b = Branch{
+		client: client.Handle(), context: rc.slot(), next: rc.branches, breadth: breadth,
+		c: wheel.Timer{Kind: kindC, Slot: slot},
+	}
+	rc.branches = slot + 1
+	rc.pending++
+	rc.started++
+	rc.breadth -= breadth
+	client.User = slot + 1
+	return b
+}
+
+// concluded notes that b has its final response, or what counts as one.
+func (c *Core) concluded(rc *ResponseContext, b *Branch) {
+	if b.final {
+		return
+	}
+	b.final = true
+	c.wheel.Stop(&b.c)
+	rc.pending--
+	rc.breadth += b.breadth // RFC 5393 §5.3.3.1: ready for the next target
+}
+
+// closeBranch takes b, whose client transaction has ended, out of its context
+// and ends the context when it was the last.
+func (c *Core) closeBranch(b *Branch) {
+	rc := c.contexts.At(b.context)
+	slot := b.c.Slot
+	for at := &rc.branches; *at != 0; at = &c.branches.At(*at - 1).next {
+		if *at == slot+1 {
+			*at = b.next
+			break
+		}
+	}
+	c.wheel.Stop(&b.c)
+	c.branches.Give(slot)
+	c.closeIfOver(rc)
+}
+
+// closeIfOver ends a context that was answered and has no branch any more (FK-9).
+func (c *Core) closeIfOver(rc *ResponseContext) {
+	if rc.phase != answered || rc.branches != 0 {
+		return
+	}
+	if s := c.table.Server(rc.server); s != nil {
+		s.User = 0
+	}
+	slot := rc.slot()
+	*rc = ResponseContext{}
+	c.contexts.Give(slot)
+}
+
+// settle marks rc as answered and releases all that only an open search needs.
+func (c *Core) settle(rc *ResponseContext) {
+	if rc.phase == answered {
+		return
+	}
+	rc.phase = answered
+	c.inSetup--
+	c.wheel.Stop(&rc.trying)
+	c.wheel.Stop(&rc.ring)
+	c.bytes.Give(rc.request)
+	c.bytes.Give(rc.best.wire)
+	c.bytes.Give(rc.way.uri)
+	rc.request, rc.best, rc.lines, rc.way.uri = nil, best{}, nil, nil
+	c.dropTargets(rc)
+}
+
+// dropTargets empties the target set.
+func (c *Core) dropTargets(rc *ResponseContext) {
+	for rc.set != 0 {
+		slot := rc.set - 1
+		t := c.targets.At(slot)
+		rc.set = t.next
+		c.bytes.Give(t.uri)
+		c.bytes.Give(t.hop)
+		*t = Target{}
+		c.targets.Give(slot)
+	}
+}

@@ -1,0 +1,159 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/internal/slab"
+	"viaduct/internal/transaction"
+	"viaduct/internal/wheel"
+	"viaduct/sip"
+)
+
+// Config is what a Core is built with.
+type Config struct {
+	Shard  uint8          // this core's number
+	Shards int            // how many there are
+	Boot   [4]byte        // the same for all cores of a process
+	Max    int            // server plus client transactions of this core, 0: the table's default
+	Random func(p []byte) // crypto/rand in the shell, seeded in tests
+}
+
+// Core is the proxy of one shard. Callers hold that shard's lock.
+type Core struct {
+	// set at construction, then constant
+	config Config
+	wheel  *wheel.Wheel
+	table  *transaction.Table
+
+	// guarded by the shard
+	contexts slab.Slots[ResponseContext]
+	branches slab.Slots[Branch]
+	targets  slab.Slots[Target]
+	bytes    slab.Bytes
+	draining bool
+	inSetup  int // contexts without a final response
+	counts   counts
+
+	// scratch of one step
+	rq       request
+	kept     sip.Message // a kept request, parsed again
+	stored   sip.Message // a stored response, parsed again
+	rewriter sip.Rewriter
+	facts    policy.Facts
+	signer   signer
+	text     []byte // a URI, a Via or a Route value under construction
+	lines    []byte // header lines under construction
+}
+
+// NewCore makes the core of one shard. s must have been prepared; its timers
+// T1, T2 and T4 hold for the life of the core.
+func NewCore(cfg Config, now clock.Instant, s *Snapshot) *Core {
+	w := wheel.New(now)
+	return &Core{
+		config: cfg,
+		wheel:  w,
+		table: transaction.New(transaction.Config{
+			T1: s.Timers.T1, T2: s.Timers.T2, T4: s.Timers.T4,
+			Max: cfg.Max, Shard: cfg.Shard, Boot: cfg.Boot, Random: cfg.Random,
+		}, w),
+	}
+}
+
+// ShardOf tells which of n shards must have m. A request goes by its top Via
+// branch, which its CANCEL and the ACK of a non-2xx carry too; a response by the
+// shard printed in our branch (seams.md §1). What belongs to nobody may go
+// anywhere.
+func ShardOf(m *sip.Message, n int) int {
+	if m.IsRequest() {
+		return int(transaction.KeyOf(m).Lo % uint64(n))
+	}
+	if v, err := m.TopVia(); err == nil {
+		if shard, ok := BranchShard(v.Branch); ok && shard < n {
+			return shard
+		}
+	}
+	return 0
+}
+
+// BranchShard tells which shard a branch parameter names; ok is false when it
+// does not have the form of ours.
+func BranchShard(branch []byte) (shard int, ok bool) {
+	b, ok := transaction.ParseBranch(branch)
+	return int(b.Handle.Shard()), ok
+}
+
+// Packet takes one message that sip.Message.Parse accepted.
+func (c *Core) Packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+	c.signer.use(s.Keys)
+	if err := m.Check(); err != nil {
+		c.malformed(m, err, from, s, fx)
+		return
+	}
+	if !m.IsRequest() {
+		c.response(now, m, s, fx)
+		return
+	}
+	c.counts.Requests[m.Method()]++
+	r := c.table.Request(now, m, transaction.KeyOf(m), from, fx)
+	switch r.Verdict {
+	case transaction.NewRequest:
+		c.begin(now, r.Server, m, from, s, fx)
+	case transaction.Unanswered: // the 100 that was held back is missed
+		c.sendTrying(now, c.contextOf(r.Server), m, fx)
+	case transaction.CancelOf: // RFC 3261 §16.10: answered here, then passed to every pending branch
+		c.cancel(now, r.Server, r.Of, m, from, s, fx)
+	case transaction.AckPassUp: // RFC 3261 §16.11: the ACK of a 2xx has no transaction
+		c.forwardAck(m, from, s, fx)
+	case transaction.Full:
+		c.overloaded(now, m, r.Of, from, s, fx)
+	}
+}
+
+// Malformed takes one message that sip.Message.Parse refused: it is answered
+// statelessly, or dropped. Any shard will do.
+func (c *Core) Malformed(now clock.Instant, m *sip.Message, fault *sip.SyntaxError, from flow.Flow, s *Snapshot, fx *effect.List) {
+	c.signer.use(s.Keys)
+	c.malformed(m, fault, from, s, fx)
+}
+
+// Expire runs the timers that are due.
+func (c *Core) Expire(now clock.Instant, fx *effect.List) {
+	for tm := c.wheel.Due(now); tm != nil; tm = c.wheel.Due(now) {
+		switch tm.Kind {
+		case kindTrying:
+			c.tryingDue(now, c.contexts.At(tm.Slot), fx)
+		case kindRing:
+			c.ringDue(now, c.contexts.At(tm.Slot), fx)
+		case kindC:
+			c.timerC(now, c.branches.At(tm.Slot), fx)
+		default:
+			c.transactionDue(now, tm, fx)
+		}
+	}
+}
+
+// Next is when Expire has something to do.
+func (c *Core) Next() (clock.Instant, bool) { return c.wheel.Next() }
+
+// Drain refuses new dialogs with 503 and Retry-After while on (safety.md rule 17).
+func (c *Core) Drain(on bool) { c.draining = on }
+
+// InSetup is the number of forwarded requests without a final response.
+func (c *Core) InSetup() int { return c.inSetup }
+
+// Idle reports that no transaction, context or timer is left.
+func (c *Core) Idle() bool {
+	s := c.table.Stats()
+	return c.wheel.Len() == 0 && c.contexts.Used() == 0 && c.branches.Used() == 0 && c.targets.Used() == 0 &&
+		s.Servers == 0 && s.Clients == 0
+}
+
+// contextOf is the response context of a server transaction, or nil.
+func (c *Core) contextOf(s *transaction.Server) *ResponseContext {
+	if s == nil || s.User == 0 {
+		return nil
+	}
+	return c.contexts.At(s.User - 1)
+}

@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/transaction"
+)
+
+// lost ends a branch whose client transaction ended without a final response
+// from the other side, which counts as status. Only when its context was still
+// waiting for it does anything follow.
+func (c *Core) lost(now clock.Instant, b *Branch, status int, fx *effect.List) {
+	rc := c.contexts.At(b.context)
+	waiting := !b.final
+	c.concluded(rc, b)
+	c.signer.use(rc.snap.Keys)
+	if waiting && rc.phase != answered {
+		c.failed(rc, status)
+		c.advance(now, rc, nil, fx)
+	}
+	c.closeBranch(b)
+}
+
+// Broken tells that a request of client transaction h could not be sent: RFC
+// 3261 §16.9. The branch counts as one that was answered 503. A handle whose
+// generation has passed means nothing any more.
+func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
+	client := c.table.Client(h)
+	if client == nil || client.Done() || client.User == 0 {
+		return
+	}
+	c.counts.Unreachable++
+	fx.Note(effect.Note{Kind: effect.NoteUnreachable, Peer: client.Hop, Detail: "the transport could not deliver"})
+	b := c.branches.At(client.User - 1)
+	c.table.Abandon(client)
+	c.lost(now, b, 503, fx)
+}
+
+// BrokenBranch is Broken for ICMP errors (§18.4), which quote the datagram:
+// branch is the branch parameter of the top Via in it. Whoever forges one would
+// have to guess the nonce (seams.md §1).
+func (c *Core) BrokenBranch(now clock.Instant, branch []byte, fx *effect.List) {
+	b, ok := transaction.ParseBranch(branch)
+	if !ok {
+		return
+	}
+	if client := c.table.Client(b.Handle); client != nil && client.Branch.Nonce == b.Nonce && client.Branch.Boot == b.Boot {
+		c.Broken(now, b.Handle, fx)
+	}
+}
+
+// Stop ends what is still in setup, at the end of a drain: INVITEs are cancelled
+// downstream and answered 503, others are answered 503. It returns how many.
+func (c *Core) Stop(now clock.Instant, fx *effect.List) int {
+	n := 0
+	for slot := uint32(0); c.contexts.Has(slot); slot++ {
+		rc := c.contexts.At(slot)
+		if rc.snap == nil || rc.phase == answered {
+			continue
+		}
+		n++
+		c.signer.use(rc.snap.Keys)
+		rc.phase = cancelled
+		c.cancelPending(now, rc, nil, fx)
+		if server := c.table.Server(rc.server); server != nil {
+			c.counts.reject(503)
+			c.answer(now, server, c.keptRequest(rc), c.unavailable("Shutting Down"), rc.snap, fx)
+		}
+		c.settle(rc)
+		c.closeIfOver(rc)
+	}
+	return n
+}

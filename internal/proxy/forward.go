@@ -1,0 +1,274 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/transaction"
+	"viaduct/sip"
+)
+
+// open starts on the targets of a context that has just been made. m is the
+// request as received; it is gone after this step, so the context keeps a copy.
+func (c *Core) open(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
+	c.startTimers(now, rc)
+	c.advance(now, rc, m, fx)
+}
+
+// advance does what can be done for a context: it calls the targets that are
+// next, and when nothing is pending and nothing left, it answers (§16.7 step 6).
+// m is the request when the caller still has it, else nil.
+func (c *Core) advance(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
+	for rc.phase == searching {
+		t, together := c.nextTarget(now, rc)
+		if t == nil {
+			break
+		}
+		if m == nil {
+			m = c.keptRequest(rc)
+		}
+		t.tried = true
+		// RFC 5393 §5.3.3: what may still be given out is split among those that
+		// are called now; a single one gets it all.
+		share := rc.breadth / min(together, rc.breadth)
+		if status := c.forward(now, rc, m, t, share, fx); status != 0 {
+			c.failed(rc, status)
+		}
+	}
+	if rc.pending == 0 {
+		c.finish(now, rc, fx)
+	}
+}
+
+// nextTarget returns a target that may be called now, and how many will be
+// called together with it. Targets of one group are called at once, within the
+// bounds; the next group waits until nothing is pending.
+func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (t *Target, together int) {
+	limits := &rc.snap.Limits
+	room := min(limits.Parallel-rc.pending, limits.Branches-rc.started, rc.breadth)
+	if room <= 0 {
+		if rc.pending == 0 {
+			c.counts.BranchLimit++
+		}
+		return nil, 0
+	}
+	if !rc.invite && now.Sub(rc.start) > 64*rc.snap.Timers.T1-rc.snap.Timers.T2 {
+		return nil, 0 // RFC 4321: an answer could not be used any more
+	}
+	for at := rc.set; at != 0; {
+		o := c.targets.At(at - 1)
+		at = o.next
+		if o.tried {
+			continue
+		}
+		if t == nil {
+			if rc.pending > 0 && o.group != rc.group {
+				return nil, 0
+			}
+			t, rc.group = o, o.group
+		}
+		if o.group == rc.group {
+			together++
+		}
+	}
+	return t, min(together, room)
+}
+
+// keptRequest parses the request of rc again. It was parsed without error before.
+func (c *Core) keptRequest(rc *ResponseContext) *sip.Message {
+	if err := c.kept.Parse(rc.request); err != nil {
+		panic("proxy: a kept request does not parse: " + err.Error())
+	}
+	return &c.kept
+}
+
+// forward sends the request to t: RFC 3261 §16.6, the steps numbered as there.
+// A status other than 0 is the response that the target counts as having given.
+func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t *Target, breadth int, fx *effect.List) int {
+	server := c.table.Server(rc.server)
+	if server == nil {
+		return 503
+	}
+	var e edits
+	e.m, e.way, e.arrival, e.breadth = m, &rc.way, server.Flow, breadth
+	if status := e.prepare(c.targetURI(rc, t), &c.text); status != 0 {
+		return status
+	}
+	hop, status := c.hopOf(rc, server.Flow, e.next(), &e.uri, t) // 7.
+	if status != 0 {
+		return status
+	}
+	client := c.table.Reserve(m.Method())
+	if client == nil {
+		c.counts.Full++
+		return 503
+	}
+	client.Branch.Loop = rc.loop
+	e.hop = hop
+	c.edit(&e) // 1. 2. 3. 5. 6.
+	if recordRoutes(m) {
+		c.recordRoute(rc, server.Flow, m, t, hop) // 4.
+	}
+	c.pushVia(rc.snap, hop, &client.Branch) // 8.
+	if hop.Protocol.Reliable() {
+		c.rewriter.EnsureContentLength() // 9.
+	}
+	wire := fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire()) + c.rewriter.Size())))
+	b := c.newBranch(rc, client, breadth)
+	c.table.Start(now, client, wire, hop, fx) // 10.
+	if rc.invite {
+		c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.C)) // 11.
+	}
+	c.counts.Forwarded++
+	return 0
+}
+
+// edits is what a copy of a request gets changed, whoever forwards it.
+type edits struct {
+	m       *sip.Message
+	way     *way
+	arrival flow.Flow
+	hop     flow.Hop
+	breadth int
+
+	// set by prepare
+	uri        sip.URI // Request-URI of the copy
+	routeValue sip.Value
+	route      sip.URI // the first Route value that is left
+	hasRoute   bool
+	setURI     []byte // Request-URI to write, nil: leave it
+}
+
+// next is the Route value that the copy follows, or nil.
+func (e *edits) next() *sip.URI {
+	if e.hasRoute {
+		return &e.route
+	}
+	return nil
+}
+
+// prepare finds the Request-URI of the copy (target, or nil for the received
+// one) and the first Route value that is left.
+func (e *edits) prepare(target []byte, text *[]byte) int {
+	if target != nil {
+		u, err := sip.ParseURI(target)
+		if err != nil {
+			return 500
+		}
+		e.uri, e.setURI = u, target
+	} else {
+		u, err := e.m.URI()
+		if err != nil {
+			return 400
+		}
+		e.uri = *u
+	}
+	// §16.6 step 2, §19.1.1 Table 1: method and headers are not allowed there.
+	if e.uri.IsSIP() && (e.uri.Headers != nil || e.uri.Params.Has("method")) {
+		*text = e.uri.AppendRequestURI((*text)[:0])
+		e.setURI = *text
+	}
+	if e.m.Has(sip.Route) {
+		return e.firstRoute()
+	}
+	return 0
+}
+
+// firstRoute finds the first Route value that stays.
+func (e *edits) firstRoute() int {
+	total, n := 0, 0
+	if e.way.popLast {
+		for it := e.m.Values(sip.Route); it.Next(); {
+			total++
+		}
+	}
+	for it := e.m.Values(sip.Route); it.Next(); n++ {
+		if n < int(e.way.pops) || e.way.popLast && n == total-1 {
+			continue
+		}
+		a, err := sip.ParseAddress(it.Value.Text)
+		if err != nil {
+			return 400
+		}
+		if e.route, err = sip.ParseURI(a.URI); err != nil {
+			return 400
+		}
+		e.routeValue, e.hasRoute = it.Value, true
+		return 0
+	}
+	return 0
+}
+
+// edit makes the changes of §16.6 steps 1 to 3, 5 and 6 in the rewriter.
+func (c *Core) edit(e *edits) {
+	rw := &c.rewriter
+	rw.Reset(e.m)                   // 1. copy: untouched bytes stay as received
+	rw.StampVia(e.arrival.Remote)   // §18.2.1
+	rw.SetMaxForwards(e.hopsLeft()) // 3.
+	rw.SetMaxBreadth(e.breadth)     // 5. RFC 5393 §5.3.3
+	c.removeRoutes(e)               // §16.4
+	if e.hasRoute && !e.route.LooseRouter() {
+		c.strictForm(e) // 6.
+		return
+	}
+	if e.setURI != nil {
+		rw.SetRequestURI(e.setURI) // 2.
+	}
+}
+
+// hopsLeft is Max-Forwards of the copy; 70 where there was none (step 3).
+func (e *edits) hopsLeft() int {
+	if n, present, err := e.m.MaxForwardsValue(); err == nil && present {
+		return max(n-1, 0)
+	}
+	return 70
+}
+
+// removeRoutes takes out the Route values that §16.4 removed.
+func (c *Core) removeRoutes(e *edits) {
+	if e.way.pops == 0 && !e.way.popLast {
+		return
+	}
+	var last sip.Value
+	n := 0
+	for it := e.m.Values(sip.Route); it.Next(); n++ {
+		if n < int(e.way.pops) {
+			c.rewriter.RemoveValue(sip.Route, it.Value)
+		}
+		last = it.Value
+	}
+	if e.way.popLast && n > int(e.way.pops) {
+		c.rewriter.RemoveValue(sip.Route, last)
+	}
+}
+
+// strictForm gives the copy the form that a strict router needs (§16.6 step 6):
+// the Request-URI goes to the end of the Route, the first Route value becomes
+// the Request-URI.
+func (c *Core) strictForm(e *edits) {
+	uri := e.setURI
+	if uri == nil {
+		uri = e.m.RequestURI()
+	}
+	c.lines = append(append(append(c.lines[:0], '<'), uri...), '>')
+	c.rewriter.AppendRoute(c.lines)
+	c.rewriter.RemoveValue(sip.Route, e.routeValue)
+	c.lines = e.route.AppendRequestURI(c.lines[:0])
+	c.rewriter.SetRequestURI(c.lines)
+}
+
+// pushVia puts our Via on top (step 8): the transport and the address at which
+// the response is expected.
+func (c *Core) pushVia(s *Snapshot, hop flow.Hop, branch *transaction.Branch) {
+	out := c.startVia(s, hop)
+	c.text = branch.AppendTo(out)
+	c.rewriter.PushVia(c.text)
+}
+
+// startVia is a Via value up to the branch.
+func (c *Core) startVia(s *Snapshot, hop flow.Hop) []byte {
+	out := append(c.text[:0], "SIP/2.0/"...)
+	out = append(append(out, hop.Protocol.String()...), ' ')
+	out = s.Listeners[hop.Listener].appendSentBy(out, hop.Local)
+	return append(out, ";branch="...)
+}

@@ -1,0 +1,77 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+
+	"viaduct/internal/transaction"
+	"viaduct/sip"
+)
+
+// loopSeed keys the loop hash. All cores of a process share it, because a copy
+// of a request that comes back has another branch and so another shard.
+var loopSeed = maphash.MakeSeed()
+
+// looped is RFC 5393 §4.2.2: a Via of ours whose loop part equals what this
+// request would get means that it was here before with the same routing input.
+// Any other return is a spiral and goes on. The hash is kept for our own branch.
+func (c *Core) looped(rq *request) bool {
+	rq.loop = c.loopHash(rq)
+	for it := rq.m.Values(sip.Via); it.Next(); {
+		v, err := sip.ParseVia(it.Value.Text)
+		if err != nil || !rq.snap.ownSentBy(&v) { // §4.2.4: the odd Vias of others do not matter
+			continue
+		}
+		if b, ok := transaction.ParseBranch(v.Branch); ok && b.Loop == rq.loop {
+			return true
+		}
+	}
+	return false
+}
+
+// loopHash covers what decides where the request goes (seams.md §1), and what
+// tells transactions apart (RFC 5393 §4.2.4). The method is left out, so that
+// CANCEL and ACK carry the branch of their INVITE (§4.2.1).
+func (c *Core) loopHash(rq *request) [4]byte {
+	var h maphash.Hash
+	h.SetSeed(loopSeed)
+	m := rq.m
+	part := func(b []byte) {
+		_, _ = h.Write(b) // a hash never fails
+		_ = h.WriteByte(0)
+	}
+	part(m.RequestURI())
+	part(m.CallIDValue())
+	part(m.FromTag())
+	part(m.ToTag())
+	if seq, err := m.Sequence(); err == nil {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], seq.Number)
+		part(n[:])
+	}
+	all := func(id sip.HeaderID) {
+		for it := m.Values(id); it.Next(); {
+			part(it.Value.Text)
+		}
+		_ = h.WriteByte(1)
+	}
+	all(sip.Route)
+	all(sip.ProxyRequire)
+	all(sip.ProxyAuthorization)
+	reads := &rq.snap.Program.Reads
+	for _, id := range reads.Headers {
+		all(id)
+	}
+	for _, name := range reads.Names {
+		value, _ := m.Get(name)
+		part(value)
+	}
+	if reads.Source {
+		addr := rq.from.Remote.Addr().As16()
+		_, _ = h.Write(addr[:])
+		_ = h.WriteByte(byte(rq.from.Listener))
+	}
+	var loop [4]byte
+	binary.BigEndian.PutUint32(loop[:], uint32(h.Sum64()))
+	return loop
+}

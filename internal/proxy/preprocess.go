@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"bytes"
+
+	"viaduct/internal/flow"
+	"viaduct/sip"
+)
+
+// preprocess is RFC 3261 §16.4: what Route and Request-URI mean is settled
+// before anybody looks at them. Nothing is edited here; rq.way says what every
+// branch will have edited, and rq.uri and rq.route are what later steps see.
+func (c *Core) preprocess(rq *request) *rejection {
+	uri, err := rq.m.URI()
+	if err != nil {
+		return &rejection{status: 400, reason: "Bad Request-URI"}
+	}
+	rq.uri = *uri
+	routes := rq.m.Values(sip.Route)
+	c.strictRouter(rq)
+	rq.stripOwnMaddr(&c.text)
+	if !c.popOwnRoutes(rq, &routes) {
+		return &rejection{status: 400, reason: "Bad Route"}
+	}
+	rq.own = rq.snap.responsible(&rq.uri)
+	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
+	// target is ours to look up (§16.5).
+	rq.inDialog = rq.signed && rq.m.ToTag() != nil && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
+	if !rq.hasRoute && rq.uri.Scheme != sip.SIP {
+		return &rejection{status: 416}
+	}
+	if rq.hasRoute && !rq.inDialog && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {
+		c.counts.RouteRefused++
+		return &rejection{status: 403, reason: "Route Not Allowed"}
+	}
+	return nil
+}
+
+// strictRouter undoes what a strict router did: it put our Record-Route URI into
+// the Request-URI and the Request-URI at the end of the Route (§16.4 first rule).
+func (c *Core) strictRouter(rq *request) {
+	if !rq.uri.IsSIP() || !rq.uri.HasUser || !rq.m.Has(sip.Route) || !rq.snap.namesUs(rq.uri.Host, rq.uri.Port) {
+		return
+	}
+	k, ok := c.signer.openCookie(rq.uri.User, rq.m.CallIDValue())
+	if !ok {
+		return
+	}
+	var last sip.Address
+	for it := rq.m.Values(sip.Route); it.Next(); {
+		if a, err := sip.ParseAddress(it.Value.Text); err == nil {
+			last = a
+		}
+	}
+	uri, err := sip.ParseURI(last.URI)
+	if err != nil {
+		return
+	}
+	rq.cookie, rq.signed = k, true
+	rq.way.popLast, rq.way.uri, rq.uri = true, last.URI, uri
+}
+
+// stripOwnMaddr drops an maddr that names this proxy, with the port and the
+// transport that led here, when the request came in that way (§16.4 second rule).
+func (rq *request) stripOwnMaddr(text *[]byte) {
+	maddr := rq.uri.MAddr()
+	if maddr == nil || !rq.uri.IsSIP() {
+		return
+	}
+	port, protocol := rq.uri.Port, flow.UDP
+	if word := rq.uri.Transport(); word != nil {
+		protocol = flow.ParseProtocol(word)
+	}
+	if port == 0 {
+		port = protocol.DefaultPort()
+	}
+	if port != rq.from.Local.Port() || protocol != rq.from.Protocol || !rq.snap.namesUs(maddr, port) && !rq.snap.Domains.Contains(maddr) {
+		return
+	}
+	out := (*text)[:0]
+	out = append(append(out, rq.uri.SchemeName...), ':')
+	if rq.uri.HasUser {
+		out = append(out, rq.uri.User...)
+		if rq.uri.HasPassword {
+			out = append(append(out, ':'), rq.uri.Password...)
+		}
+		out = append(out, '@')
+	}
+	out = append(out, rq.uri.Host...)
+	for it := rq.uri.Params.Each(); it.Next(); {
+		if bytes.EqualFold(it.Name, []byte("maddr")) || bytes.EqualFold(it.Name, []byte("transport")) {
+			continue
+		}
+		out = append(append(out, ';'), it.Name...)
+		if it.HasValue {
+			out = append(append(out, '='), it.Value...)
+		}
+	}
+	*text = out
+	if uri, err := sip.ParseURI(out); err == nil {
+		rq.way.uri, rq.uri = out, uri
+	}
+}
+
+// popOwnRoutes removes the Route values that name this proxy (§16.4 third rule).
+// Unsigned ones prove nothing and go: ordinary phones pre-load their outbound
+// proxy. A signed one ends the search, with the second of its pair (RFC 5658 §5).
+// It leaves the first value of others in rq.route; false if that does not parse.
+func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
+	left := -1
+	if rq.way.popLast {
+		left = rq.routeCount() - 1
+	}
+	paired := rq.signed && rq.cookie.paired
+	done := rq.signed && !paired
+	for n := 0; n != left && routes.Next(); n++ {
+		a, err := sip.ParseAddress(routes.Value.Text)
+		if err != nil {
+			return false
+		}
+		u, err := sip.ParseURI(a.URI)
+		if err != nil {
+			return false
+		}
+		if done || !u.IsSIP() || !rq.snap.namesUs(u.Host, u.Port) {
+			rq.route, rq.routeURI, rq.hasRoute = a, u, true
+			return true
+		}
+		k, ok := c.signer.openCookie(u.User, rq.m.CallIDValue())
+		switch {
+		case paired && ok && k.paired && k.downstream != rq.cookie.downstream:
+			rq.partner, rq.paired, done = k, true, true
+		case paired: // its pair is not there: what comes is another pass (a spiral)
+			rq.route, rq.routeURI, rq.hasRoute = a, u, true
+			return true
+		case ok:
+			rq.cookie, rq.signed = k, true
+			paired, done = k.paired, !k.paired
+		}
+		rq.way.pops++
+	}
+	return true
+}
+
+// routeCount is the number of Route values.
+func (rq *request) routeCount() int {
+	n := 0
+	for it := rq.m.Values(sip.Route); it.Next(); {
+		n++
+	}
+	return n
+}

@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"viaduct/internal/flow"
+	"viaduct/sip"
+)
+
+// recordRoutes reports whether requests of this kind get a Record-Route: those
+// that may make a dialog or that refresh its target, and methods that nobody
+// here knows (§16.6 step 4). REGISTER never has one (§20 Table 3); for the rest
+// it would have no effect.
+func recordRoutes(m *sip.Message) bool {
+	switch m.Method() {
+	case sip.INVITE, sip.SUBSCRIBE, sip.NOTIFY, sip.REFER, sip.OtherMethod:
+		return true
+	}
+	return false
+}
+
+// recordRoute is RFC 3261 §16.6 step 4: the values by which later requests of
+// the dialog come back through here. Everything needed to route them is in the
+// value itself, signed, so that nothing of the dialog is kept (seams.md §3).
+//
+// One value serves both sides when they look alike. It takes two when transport,
+// listener or address family differ, or when the caller can only be reached by
+// the flow that it opened (RFC 5658 §6.2, RFC 6157 §3.1.1): the one on top faces
+// the callee.
+func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Message, t *Target, hop flow.Hop) {
+	s := rc.snap
+	k := cookie{rule: rc.dialog.rule, targetGroup: rc.dialog.targetGroup, sourceGroup: rc.dialog.sourceGroup}
+	if rc.rule != nil {
+		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark}
+		if marks := s.groupsOf[arrival.Remote.Addr()]; len(marks) > 0 {
+			k.sourceGroup = marks[0]
+		}
+	}
+	caller := callerFlow(m, arrival)
+	if arrival.Listener == hop.Listener && arrival.Local.Addr().Is4() == hop.Local.Addr().Is4() && !caller.IsValid() {
+		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
+		return
+	}
+	k.paired, k.flow = true, caller
+	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local)
+	k.downstream, k.flow = true, netip.AddrPort{}
+	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
+}
+
+// pushRecordRoute writes one value for one side. It names no transport as long
+// as the default of its URI leads here (RR-6).
+func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener flow.Listener, local netip.AddrPort) {
+	l := &s.Listeners[listener]
+	k.listener = l.Hash
+	out := append(c.text[:0], "<sip:"...)
+	out = c.signer.appendCookie(out, k, m.CallIDValue())
+	out = l.appendSentBy(append(out, '@'), local)
+	out = append(out, ";lr>"...)
+	c.text = out
+	c.rewriter.PushRecordRoute(out)
+}
+
+// callerFlow is the flow of a caller that its Contact does not lead to: it sits
+// behind a NAT or keeps its socket to itself. Only the first hop can tell,
+// because behind another proxy a Contact differs from the source by nature. A
+// port that differs counts only where the client asks for symmetric responses
+// (RFC 3581 §3): others listen on the port of their Contact.
+func callerFlow(m *sip.Message, arrival flow.Flow) netip.AddrPort {
+	if arrival.Protocol.Reliable() {
+		return arrival.Remote
+	}
+	if m.Has(sip.RecordRoute) || !onlyOne(m, sip.Via) {
+		return netip.AddrPort{}
+	}
+	v, ok := m.First(sip.Contact)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	a, err := sip.ParseAddress(v.Text)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	u, err := sip.ParseURI(a.URI)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	addr, ok := u.Addr()
+	if !ok {
+		return netip.AddrPort{} // a name: whoever sends by it can be reached by it
+	}
+	port := u.Port
+	if port == 0 {
+		port = flow.UDP.DefaultPort()
+	}
+	via, err := m.TopVia()
+	if err != nil || addr == arrival.Remote.Addr() && (port == arrival.Remote.Port() || !via.HasRPort) {
+		return netip.AddrPort{}
+	}
+	return arrival.Remote
+}
+
+// onlyOne reports whether a header has exactly one value.
+func onlyOne(m *sip.Message, id sip.HeaderID) bool {
+	it := m.Values(id)
+	return it.Next() && !it.Next()
+}

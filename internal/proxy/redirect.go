@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"viaduct/internal/policy"
+	"viaduct/sip"
+)
+
+// recurse is the recursion of RFC 3261 §16.7 step 4: Contacts of a 3xx become
+// targets, as a new round after the group that is running. They are taken out of
+// the response, which c.rewriter holds; false when none is left in it.
+//
+// Only a request for a resource of this proxy may be retargeted (§16.5), whatever
+// the configuration says.
+func (c *Core) recurse(rc *ResponseContext, m *sip.Message) bool {
+	mode := rc.redirects()
+	if mode == policy.RedirectsPass || !rc.own || rc.phase != searching {
+		return true
+	}
+	total, used := 0, 0
+	round := rc.group.round + 1
+	for it := m.Values(sip.Contact); it.Next(); total++ {
+		a, err := sip.ParseAddress(it.Value.Text)
+		if err != nil {
+			continue
+		}
+		u, err := sip.ParseURI(a.URI)
+		if err != nil || !c.mayFollow(rc, mode, &u) {
+			continue
+		}
+		c.text = u.AppendRequestURI(c.text[:0]) // §19.1.5: no method, no headers
+		t := Target{uri: c.text, group: group{round: round, q: uint16(a.Q(1000))}}
+		c.addTarget(rc, t) // one that is or was in the set is not tried again, nor returned
+		c.rewriter.RemoveValue(sip.Contact, it.Value)
+		used++
+	}
+	if used > 0 {
+		c.counts.Redirected++
+	}
+	return total == 0 || used < total
+}
+
+// redirects is what the rule says about 3xx, or else the server block.
+func (rc *ResponseContext) redirects() policy.Redirects {
+	if rc.rule != nil && rc.rule.Redirects != policy.RedirectsDefault {
+		return rc.rule.Redirects
+	}
+	return rc.snap.Redirects
+}
+
+// mayFollow reports whether a Contact may become a target: a sip URI (nothing is
+// changed between sip and sips, RFC 5630 §5.3), of an own domain where the mode
+// says so.
+func (c *Core) mayFollow(rc *ResponseContext, mode policy.Redirects, u *sip.URI) bool {
+	return u.Scheme == sip.SIP && (mode == policy.RedirectsFollow || rc.snap.responsible(u))
+}

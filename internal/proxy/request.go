@@ -1,0 +1,73 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/internal/transaction"
+	"viaduct/sip"
+)
+
+// inviteMethod is the method whose transactions ring (§17.1.1, §17.2.1).
+const inviteMethod = sip.INVITE
+
+// request is a request on its way through §16.3 to §16.5. One belongs to a core
+// and is filled anew for each; what outlives the step goes into a context.
+type request struct {
+	m      *sip.Message
+	from   flow.Flow
+	snap   *Snapshot
+	server *transaction.Server // nil: forwarded without a transaction
+	method sip.Method          // INVITE for an ACK or a CANCEL that is routed like its INVITE
+
+	// §16.3
+	loop    [4]byte
+	breadth int
+
+	// §16.4
+	way      way
+	uri      sip.URI     // the Request-URI to go on with
+	route    sip.Address // the first Route value that is left
+	routeURI sip.URI     // its URI
+	hasRoute bool
+	cookie   cookie // of the topmost own Route value that is signed
+	partner  cookie // of the other value of the pair
+	signed   bool   // cookie is valid
+	paired   bool   // partner is valid too
+	inDialog bool   // seams.md §3: routed by its cookie, not by the rules
+
+	// §16.5
+	own  bool // the Request-URI is a resource of this proxy
+	rule *policy.Rule
+}
+
+// rejection is a refusal that knows its SIP consequence.
+type rejection struct {
+	status  int
+	reason  string // "" for the RFC's phrase
+	headers []byte // whole header lines, in the scratch of the step
+}
+
+// begin takes a new request through §16.3 to §16.6.
+func (c *Core) begin(now clock.Instant, s *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
+	s.Reply = replyHop(m, from, snap)
+	rq := &c.rq
+	*rq = request{m: m, from: from, snap: snap, server: s, method: m.Method()}
+	if refused := c.validate(rq); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return
+	}
+	if refused := c.preprocess(rq); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return
+	}
+	if c.answersItself(now, rq, fx) {
+		return
+	}
+	if c.draining && !rq.inDialog { // safety.md rule 17
+		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
+		return
+	}
+	c.decide(now, rq, fx)
+}

@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"net/netip"
+
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/transaction"
+	"viaduct/sip"
+)
+
+// This file holds what the proxy says itself: RFC 3261 §8.2.6 and §18.2.2.
+
+// reject answers a request through its server transaction.
+func (c *Core) reject(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
+	c.counts.reject(r.status)
+	c.answer(now, rq.server, rq.m, r, rq.snap, fx)
+}
+
+// answer sends a final response of our own.
+func (c *Core) answer(now clock.Instant, s *transaction.Server, m *sip.Message, r *rejection, snap *Snapshot, fx *effect.List) {
+	wire := c.build(m, r, s.Flow, snap, fx)
+	c.table.Respond(now, s, r.status, wire, fx)
+}
+
+// build makes a response of our own in the arena.
+func (c *Core) build(m *sip.Message, r *rejection, from flow.Flow, snap *Snapshot, fx *effect.List) []byte {
+	response := sip.Response{Status: r.status, Reason: r.reason, Source: from.Remote, Headers: r.headers, Server: snap.Server}
+	var tag [tagLen]byte
+	if r.status != 100 { // §8.2.6.2
+		response.Tag = c.appendTag(tag[:0], m)
+	}
+	size := len(m.Wire()) + len(r.headers) + len(snap.Server) + 256
+	return fx.Commit(sip.AppendResponse(fx.Begin(size), m, &response))
+}
+
+// tagLen is the length of the To tags that we make: 60 bits and more of a MAC.
+const tagLen = 14
+
+// appendTag derives the To tag of our own responses from the request, so that a
+// copy, its CANCEL and its ACK give the same one, with and without a transaction
+// (§8.2.7, §9.2).
+func (c *Core) appendTag(dst []byte, m *sip.Message) []byte {
+	var branch []byte
+	if v, err := m.TopVia(); err == nil {
+		branch = v.Branch
+	}
+	sum := c.signer.sign(c.signer.ring[0].tag, m.CallIDValue(), m.FromTag(), branch)
+	return base64url.AppendEncode(dst, sum[:tagLen*6/8])
+}
+
+// malformed answers a request that cannot be processed, without a transaction
+// and always alike, so that a copy gets the same (§8.2.7). Nothing answers an
+// ACK or a response.
+func (c *Core) malformed(m *sip.Message, fault error, from flow.Flow, s *Snapshot, fx *effect.List) {
+	refused := rejection{status: 400}
+	if syntax, ok := fault.(*sip.SyntaxError); ok {
+		refused.status, refused.reason = syntax.Status, syntax.What
+	}
+	if !m.Answerable() {
+		c.counts.drop(DropMalformed)
+		return
+	}
+	c.counts.Malformed++
+	c.counts.reject(refused.status)
+	c.stateless(m, &refused, from, s, fx)
+}
+
+// stateless sends a response of our own and forgets it.
+func (c *Core) stateless(m *sip.Message, r *rejection, from flow.Flow, s *Snapshot, fx *effect.List) {
+	fx.Send(replyHop(m, from, s), c.build(m, r, from, s, fx), 0)
+}
+
+// overloaded refuses at the bound of transactions (safety.md rule 8). A CANCEL
+// that matches makes room and is served without a transaction of its own.
+func (c *Core) overloaded(now clock.Instant, m *sip.Message, of *transaction.Server, from flow.Flow, s *Snapshot, fx *effect.List) {
+	if of != nil {
+		c.stateless(m, &rejection{status: 200}, from, s, fx)
+		c.cancelContext(now, of, m, fx)
+		return
+	}
+	c.counts.Full++
+	if !m.Answerable() {
+		return
+	}
+	c.counts.reject(503)
+	c.stateless(m, c.unavailable("Overloaded"), from, s, fx)
+}
+
+// unavailable is a 503 with a Retry-After that differs from caller to caller, so
+// that they do not come back all at once.
+func (c *Core) unavailable(reason string) *rejection {
+	var b [1]byte
+	c.config.Random(b[:])
+	seconds := 5 + b[0]%16
+	c.lines = append(c.lines[:0], "Retry-After: "...)
+	if seconds >= 10 {
+		c.lines = append(c.lines, '0'+seconds/10)
+	}
+	c.lines = append(append(c.lines, '0'+seconds%10), "\r\n"...)
+	return &rejection{status: 503, reason: reason, headers: c.lines}
+}
+
+// answersItself answers OPTIONS meant for the proxy: its Request-URI names the
+// server without a user, or its Max-Forwards is used up (§11, §16.3 step 3).
+func (c *Core) answersItself(now clock.Instant, rq *request, fx *effect.List) bool {
+	if rq.m.Method() != sip.OPTIONS {
+		return false
+	}
+	atUs := !rq.uri.HasUser && !rq.hasRoute && rq.uri.IsSIP() && rq.snap.namesUs(rq.uri.Host, rq.uri.Port)
+	if !atUs && !rq.lastHop() {
+		return false
+	}
+	if c.draining {
+		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
+		return true
+	}
+	c.counts.Options++
+	// §11.2; no Allow, since a proxy does not care for methods, and no body.
+	r := rejection{status: 200, headers: optionsHeaders}
+	c.answer(now, rq.server, rq.m, &r, rq.snap, fx)
+	return true
+}
+
+var optionsHeaders = []byte("Accept: */*\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\nSupported:\r\n")
+
+// replyHop is RFC 3261 §18.2.2 for the response to a request that came by from:
+// the connection of a stream; on UDP the maddr of the top Via, else the source
+// address, at the source port where rport asks for it (RFC 3581 §4) and at the
+// port of sent-by otherwise.
+func replyHop(m *sip.Message, from flow.Flow, s *Snapshot) flow.Hop {
+	hop := from.Hop()
+	if from.Protocol.Reliable() {
+		return hop
+	}
+	v, err := m.TopVia()
+	if err != nil {
+		return hop
+	}
+	port := v.Port
+	if port == 0 {
+		port = from.Protocol.DefaultPort()
+	}
+	if v.MAddr != nil {
+		if a, ok := sip.HostAddr(v.MAddr); ok && a.Is4() == from.Local.Addr().Is4() && s.mayReach(a) {
+			hop.Remote = netip.AddrPortFrom(a, port)
+			return hop
+		}
+	}
+	if !v.HasRPort {
+		hop.Remote = netip.AddrPortFrom(from.Remote.Addr(), port)
+	}
+	return hop
+}

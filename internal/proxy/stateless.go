@@ -1,0 +1,203 @@
+package proxy
+
+import (
+	"crypto/subtle"
+	"net/netip"
+
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/sip"
+)
+
+// This file is RFC 3261 §16.11, for what a stateful proxy forwards without a
+// transaction: the ACK of a 2xx, a CANCEL of something unknown, and the responses
+// that come back for the latter. Each is a pure function of the message.
+
+// forwardAck forwards an ACK that matches no transaction here: that of a 2xx. It
+// is never answered (§17): what cannot be forwarded is dropped and counted.
+func (c *Core) forwardAck(m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+	rq := &c.rq
+	*rq = request{m: m, from: from, snap: s, method: sip.INVITE}
+	if c.acksOwnAnswer(m) {
+		c.counts.drop(DropAck) // §8.2.7: of a response that we gave statelessly
+		return
+	}
+	if !c.statelessTarget(rq) {
+		c.counts.drop(DropAck)
+		return
+	}
+	c.counts.AcksForwarded++
+	c.forwardOnce(rq, fx)
+}
+
+// acksOwnAnswer recognises the To tag of a response that was made here.
+func (c *Core) acksOwnAnswer(m *sip.Message) bool {
+	var tag [tagLen]byte
+	return subtle.ConstantTimeCompare(m.ToTag(), c.appendTag(tag[:0], m)) == 1
+}
+
+// statelessTarget takes a request through §16.3 to §16.5 and reports whether it
+// has exactly one target, which it leaves in rq.
+func (c *Core) statelessTarget(rq *request) bool {
+	if n, present, err := rq.m.MaxForwardsValue(); err != nil || present && n == 0 {
+		return false
+	}
+	if c.looped(rq) || rq.maxBreadth() != nil || c.preprocess(rq) != nil {
+		return false
+	}
+	if rq.inDialog || rq.hasRoute {
+		return true
+	}
+	rq.rule = c.rule(rq)
+	if rq.rule == nil || rq.rule.End != policy.Send || len(rq.rule.Targets) != 1 {
+		return false
+	}
+	g := rq.rule.Targets[0].Group
+	return g == nil || len(g.Targets) == 1
+}
+
+// forwardOnce sends a request to its one target and forgets it.
+func (c *Core) forwardOnce(rq *request, fx *effect.List) {
+	rc := &ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
+	t := &Target{}
+	if rq.inDialog {
+		c.aim(rq, t)
+	} else if rq.rule != nil {
+		c.addTargets(rc, rq, rq.rule)
+		defer c.dropTargets(rc)
+		if rc.set == 0 {
+			return
+		}
+		t = c.targets.At(rc.set - 1)
+	}
+	var e edits
+	e.m, e.way, e.arrival, e.breadth = rq.m, &rc.way, rq.from, rq.breadth
+	if e.prepare(c.targetURI(rc, t), &c.text) != 0 {
+		return
+	}
+	hop, status := c.hopOf(rc, rq.from, e.next(), &e.uri, t)
+	if status != 0 {
+		c.counts.drop(DropUnreachable)
+		return
+	}
+	c.edit(&e)
+	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)
+	c.rewriter.PushVia(c.text)
+	if hop.Protocol.Reliable() {
+		c.rewriter.EnsureContentLength()
+	}
+	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(rq.m.Wire())+c.rewriter.Size()))), 0)
+}
+
+// The branch of what is forwarded statelessly: the cookie, a mark that no branch
+// of a transaction begins with, and a MAC over the top Via branch and sent-by of
+// the request, or over what tells RFC 2543 requests apart (§16.11). It is the
+// same for every copy, and for the CANCEL and ACK of an INVITE.
+const (
+	statelessMark = "z9hG4bK-"
+	statelessMAC  = 15 // bytes, 20 characters
+)
+
+func (c *Core) appendStatelessBranch(dst []byte, m *sip.Message) []byte {
+	return base64url.AppendEncode(append(dst, statelessMark...), c.statelessSum(m))
+}
+
+func (c *Core) statelessSum(m *sip.Message) []byte {
+	h := c.signer.ring[0].branch
+	if v, err := m.TopVia(); err == nil && v.HasCookie() {
+		return c.signer.sign(h, v.Branch, v.SentBy)[:statelessMAC]
+	}
+	top, _ := m.First(sip.Via)
+	seq, _ := m.First(sip.CSeq)
+	number := seq.Text
+	for i, ch := range number {
+		if ch < '0' || ch > '9' {
+			number = number[:i]
+			break
+		}
+	}
+	return c.signer.sign(h, top.Text, m.FromTag(), m.CallIDValue(), number, m.RequestURI())[:statelessMAC]
+}
+
+// ownStateless reports whether the top Via of a response was made by
+// appendStatelessBranch: the MAC is computed again from the Via below it.
+func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue, s *Snapshot) bool {
+	if len(v.Branch) != len(statelessMark)+base64url.EncodedLen(statelessMAC) || string(v.Branch[:len(statelessMark)]) != statelessMark {
+		return false
+	}
+	it := m.Values(sip.Via)
+	if !it.Next() || !it.Next() {
+		return false
+	}
+	below, err := sip.ParseVia(it.Value.Text)
+	if err != nil || !below.HasCookie() {
+		return false
+	}
+	var mac [20]byte
+	base64url.Encode(mac[:], c.signer.sign(c.signer.ring[0].branch, below.Branch, below.SentBy)[:statelessMAC])
+	return subtle.ConstantTimeCompare(v.Branch[len(statelessMark):], mac[:]) == 1
+}
+
+// forwardResponse sends a response to the Via below ours (§16.11, §18.2.2).
+func (c *Core) forwardResponse(m *sip.Message, s *Snapshot, fx *effect.List) {
+	it := m.Values(sip.Via)
+	if !it.Next() || !it.Next() {
+		c.counts.drop(DropStray)
+		return
+	}
+	next, err := sip.ParseVia(it.Value.Text)
+	if err != nil {
+		c.counts.drop(DropMalformed)
+		return
+	}
+	hop, ok := c.viaHop(&next, s)
+	if !ok {
+		c.counts.drop(DropUnreachable)
+		return
+	}
+	c.rewriter.Reset(m)
+	c.rewriter.PopVia()
+	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire())+c.rewriter.Size()))), 0)
+	c.counts.Relayed++
+}
+
+// viaHop is where a response goes by its Via alone (§18.2.2): maddr, received
+// with rport, or sent-by; literal addresses only.
+func (c *Core) viaHop(v *sip.ViaValue, s *Snapshot) (flow.Hop, bool) {
+	protocol := flow.ParseProtocol(v.Transport)
+	host, port := v.Host, v.Port
+	if port == 0 {
+		port = protocol.DefaultPort()
+	}
+	switch {
+	case v.MAddr != nil:
+		host = v.MAddr
+	case v.Received != nil:
+		host = v.Received
+		if p, ok := parsePort(v.RPort); ok {
+			port = p
+		}
+	}
+	addr, ok := sip.HostAddr(host)
+	if !ok || !s.speaks(protocol) || !s.mayReach(addr) {
+		return flow.Hop{}, false
+	}
+	listener, ok := c.listenerFor(s, protocol, addr, flow.Flow{}, nil)
+	if !ok {
+		return flow.Hop{}, false
+	}
+	return c.hopBy(s, listener, netip.AddrPortFrom(addr, port)), true
+}
+
+// parsePort reads the digits of an rport.
+func parsePort(digits []byte) (uint16, bool) {
+	n := 0
+	for _, d := range digits {
+		if d < '0' || d > '9' || n > 65535 {
+			return 0, false
+		}
+		n = n*10 + int(d-'0')
+	}
+	return uint16(n), len(digits) > 0 && n <= 65535
+}

@@ -1,0 +1,85 @@
+package proxy
+
+import (
+	"viaduct/internal/transaction"
+)
+
+// Drop is a reason for which a message is dropped without an answer.
+type Drop uint8
+
+// The reasons.
+const (
+	DropMalformed       Drop = iota // a response, an ACK, or a request that cannot be addressed
+	DropForeignResponse             // its top Via is not ours (§18.1.2)
+	DropStray                       // a response without a client transaction (RFC 6026)
+	DropNoServer                    // a response whose server transaction is over, or without a Via for us to go by
+	DropAck                         // an ACK that leads nowhere
+	DropUnreachable                 // what is forwarded without a transaction and has no hop
+	drops
+)
+
+var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable"}
+
+// String is the name in metrics.
+func (d Drop) String() string { return dropNames[d] }
+
+// Drops is how many reasons there are.
+const Drops = int(drops)
+
+// counts are the counters of one core since its start.
+type counts struct {
+	Requests  [16]uint64 // by sip.Method
+	Responses [7]uint64  // by class; 0 is not used
+	Rejected  [7]uint64  // our own final responses that refuse, by class
+	Statuses  [700]uint32
+	Dropped   [drops]uint64
+
+	Forwarded          uint64 // copies of requests sent through a client transaction
+	Relayed            uint64 // responses sent upstream
+	Trying             uint64 // 100s of our own
+	AcksForwarded      uint64
+	Cancels            uint64 // that matched
+	CancelsRelayed     uint64 // §16.10, without a transaction
+	Options            uint64 // answered here
+	Malformed          uint64 // answered 400 and the like
+	Loops              uint64 // RFC 5393
+	RouteRefused       uint64 // pre-loaded Route from somebody not trusted
+	DestinationRefused uint64 // safety.md rule 11
+	ListenerGone       uint64 // a cookie named a listener that a reload removed
+	BadTargets         uint64 // a rule built no SIP URI
+	RuleDrops          uint64 // drop = true
+	Redirected         uint64 // 3xx whose Contacts were tried
+	TimerC             uint64
+	RingLimit          uint64
+	BranchLimit        uint64 // targets left untried at the bound of branches
+	Unreachable        uint64 // transport errors of branches
+	Unanswered         uint64 // non-INVITE that nobody answered (RFC 4320)
+	Full               uint64 // at the bound of transactions
+}
+
+func (n *counts) drop(d Drop) { n.Dropped[d]++ }
+
+func (n *counts) reject(status int) {
+	n.Rejected[min(status/100, 6)]++
+	n.Statuses[min(status, 699)]++
+}
+
+// Stats are counters since start and gauges of now.
+type Stats struct {
+	counts
+	Transactions transaction.Stats
+	Contexts     int // response contexts in memory
+	Branches     int
+	Targets      int
+	InSetup      int // without a final response
+	Bytes        int // kept message bytes of contexts
+}
+
+// Stats reads them. Callers hold the shard's lock.
+func (c *Core) Stats() Stats {
+	return Stats{
+		counts: c.counts, Transactions: c.table.Stats(),
+		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
+		InSetup: c.inSetup, Bytes: c.bytes.Held(),
+	}
+}

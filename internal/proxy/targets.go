@@ -1,0 +1,228 @@
+package proxy
+
+import (
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/sip"
+)
+
+// decide is RFC 3261 §16.5: it finds the targets of a request and starts on
+// them, or ends it with what a rule says instead.
+func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
+	if rq.inDialog || rq.hasRoute {
+		// Inside a dialog, or along a Route from somebody trusted: the request says
+		// itself where it goes.
+		c.proceedAlong(now, rq, fx)
+		return
+	}
+	rule := c.rule(rq)
+	if rule == nil {
+		c.reject(now, rq, rq.noMatch(), fx)
+		return
+	}
+	rq.rule = rule
+	switch rule.End {
+	case policy.Send:
+		rc := c.newContext(now, rq)
+		c.addTargets(rc, rq, rule)
+		c.open(now, rc, rq.m, fx)
+	case policy.Reply:
+		c.reject(now, rq, &rejection{status: rule.Status, reason: rule.Reason}, fx)
+	case policy.Redirect:
+		c.reject(now, rq, c.redirection(rq, rule), fx)
+	case policy.Drop:
+		c.counts.RuleDrops++
+		c.table.Finish(now, rq.server)
+	}
+}
+
+// rule asks the program. It reads INVITE for an ACK or a CANCEL that has to go
+// the way of its INVITE.
+func (c *Core) rule(rq *request) *policy.Rule {
+	f := &c.facts
+	f.Msg, f.Method, f.Dest, f.From = rq.m, rq.method, &rq.uri, rq.from
+	f.Listener = ""
+	if i := int(rq.from.Listener); i < len(rq.snap.Listeners) {
+		f.Listener = rq.snap.Listeners[i].Name
+	}
+	return rq.snap.Program.Decide(f)
+}
+
+// noMatch is the answer when no rule takes a request: there is no open relay.
+func (rq *request) noMatch() *rejection {
+	switch {
+	case !rq.own:
+		return &rejection{status: 403, reason: "Relaying Not Allowed"}
+	case rq.m.Method() == sip.REGISTER && !rq.uri.HasUser: // §8.2.1: it would be ours to answer
+		return &rejection{status: 405, headers: []byte("Allow: OPTIONS\r\n")}
+	default:
+		return &rejection{status: 404}
+	}
+}
+
+// redirection is the 3xx of a rule: its Contacts, evaluated.
+func (c *Core) redirection(rq *request, rule *policy.Rule) *rejection {
+	lines := c.lines[:0]
+	for _, text := range rule.Contact {
+		lines = append(lines, "Contact: <"...)
+		lines = append(lines, text(&c.facts)...)
+		lines = append(lines, ">\r\n"...)
+	}
+	c.lines = lines
+	return &rejection{status: rule.Status, reason: rule.Reason, headers: lines}
+}
+
+// proceedAlong opens the context of a request with the one target that it names
+// itself: the next Route value, the flow of its cookie, or the Request-URI.
+func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
+	rc := c.newContext(now, rq)
+	t := Target{}
+	if rq.inDialog {
+		c.aim(rq, &t)
+	}
+	c.addTarget(rc, t)
+	c.open(now, rc, rq.m, fx)
+}
+
+// aim sets where an in-dialog request goes (seams.md §3). A pair tells the
+// direction: the request came in by the side of the topmost value and leaves by
+// the other. A single value with a flow goes outward when it came from that
+// flow, and into it otherwise (RFC 5626 §5.3).
+func (c *Core) aim(rq *request, t *Target) {
+	out := &rq.cookie
+	switch {
+	case rq.paired:
+		out = &rq.partner
+	case rq.cookie.flow == rq.from.Remote:
+		return
+	}
+	listener, ok := rq.snap.listenerByHash(out.listener)
+	if !ok { // gone with a reload: the one that suits the target's address is found later
+		c.counts.ListenerGone++
+		listener = rq.from.Listener
+	}
+	if out.flow.IsValid() {
+		t.flow, t.direct = c.hopBy(rq.snap, listener, out.flow), true
+		return
+	}
+	t.from, t.hasFrom = listener, ok
+}
+
+// listenerByHash finds the listener that a cookie names.
+func (s *Snapshot) listenerByHash(hash uint32) (flow.Listener, bool) {
+	for i := range s.Listeners {
+		if l := &s.Listeners[i]; l.Hash == hash && l.Protocol != flow.None {
+			return flow.Listener(i), true
+		}
+	}
+	return 0, false
+}
+
+// addTargets fills the target set with what a rule names, in its order.
+func (c *Core) addTargets(rc *ResponseContext, rq *request, rule *policy.Rule) {
+	for i := range rule.Targets {
+		p := &rule.Targets[i]
+		t := Target{from: rule.From, hasFrom: rule.HasFrom, group: group{q: uint16(p.Q)}}
+		switch p.Kind {
+		case policy.ToRequestURI:
+			c.addTarget(rc, t)
+		case policy.ToURI:
+			c.addURI(rc, rq, t, p.URI(&c.facts))
+		case policy.ToGroup:
+			t.mark = groupMark(p.Group.Hash)
+			for j := range p.Group.Targets {
+				t.group.q = uint16(p.Group.Targets[j].Q)
+				c.addURI(rc, rq, t, p.Group.Targets[j].URI)
+			}
+		}
+	}
+}
+
+// addURI adds a configured target. The Request-URI of somebody else's domain is
+// not changed (§16.5), so the target is then only the next hop; a Request-URI of
+// ours becomes the target's, with the user part kept when the target has none.
+func (c *Core) addURI(rc *ResponseContext, rq *request, t Target, text []byte) {
+	uri, err := sip.ParseURI(text)
+	if err != nil || !uri.IsSIP() {
+		c.counts.BadTargets++
+		return
+	}
+	switch {
+	case !rq.own:
+		t.hop = text
+	case uri.HasUser || !rq.uri.HasUser:
+		t.uri = text
+	default:
+		t.uri = c.withUser(&rq.uri, &uri)
+	}
+	c.addTarget(rc, t)
+}
+
+// withUser returns target with the user part of from, in the core's scratch for lines: from may lie in the other.
+func (c *Core) withUser(from, target *sip.URI) []byte {
+	out := append(c.lines[:0], target.SchemeName...)
+	out = append(append(out, ':'), from.User...)
+	if from.HasPassword {
+		out = append(append(out, ':'), from.Password...)
+	}
+	out = append(out, '@')
+	c.lines = append(out, target.Text[len(target.SchemeName)+1:]...)
+	return c.lines
+}
+
+// addTarget adds t, with copies of its texts, unless a target with an equal URI
+// is or was in the set (§16.5: a URI enters it once). It keeps the order of
+// trial: by round, then q from high to low, then as added.
+func (c *Core) addTarget(rc *ResponseContext, t Target) bool {
+	at := &rc.set
+	for *at != 0 {
+		o := c.targets.At(*at - 1)
+		if c.sameTarget(rc, &t, o) {
+			return false
+		}
+		if o.group.round < t.group.round || o.group.round == t.group.round && o.group.q >= t.group.q {
+			at = &o.next
+			continue
+		}
+		break
+	}
+	for rest := *at; rest != 0; rest = c.targets.At(rest - 1).next {
+		if c.sameTarget(rc, &t, c.targets.At(rest-1)) {
+			return false
+		}
+	}
+	s, slot := c.targets.Take()
+	*s = t
+	s.uri, s.hop = c.bytes.Copy(t.uri), c.bytes.Copy(t.hop)
+	s.next = *at
+	*at = slot + 1
+	return true
+}
+
+// sameTarget compares two targets by what they make of the request: URI
+// equality (§19.1.4) of Request-URI and of next hop.
+func (c *Core) sameTarget(rc *ResponseContext, a, b *Target) bool {
+	return equalURI(c.targetURI(rc, a), c.targetURI(rc, b)) && equalURI(a.hop, b.hop) && a.direct == b.direct && a.flow == b.flow
+}
+
+// targetURI is the Request-URI that t stands for; nil for the received one.
+func (c *Core) targetURI(rc *ResponseContext, t *Target) []byte {
+	if t.uri != nil {
+		return t.uri
+	}
+	return rc.way.uri
+}
+
+func equalURI(a, b []byte) bool {
+	if a == nil || b == nil {
+		return a == nil && b == nil
+	}
+	u, err := sip.ParseURI(a)
+	if err != nil {
+		return false
+	}
+	v, err := sip.ParseURI(b)
+	return err == nil && u.Equal(&v)
+}

@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"viaduct/sip"
+)
+
+// validate is RFC 3261 §16.3, in its order. Step 1, the syntax, is
+// sip.Message.Check; step 6, authentication, belongs to the rules.
+func (c *Core) validate(rq *request) *rejection {
+	if refused := rq.scheme(); refused != nil { // step 2
+		return refused
+	}
+	if refused := rq.maxForwards(); refused != nil { // step 3
+		return refused
+	}
+	if c.looped(rq) { // step 4
+		c.counts.Loops++
+		return &rejection{status: 482}
+	}
+	if refused := rq.maxBreadth(); refused != nil { // RFC 5393 §5.3.3
+		return refused
+	}
+	return c.proxyRequire(rq) // step 5
+}
+
+// scheme is step 2. A request with a Route may carry any scheme, since the next
+// element is named there (§16.3 step 2 is a SHOULD); preprocess looks again. No
+// listener is secure yet, so that nothing could reach a sips URI (§26.2.2).
+func (rq *request) scheme() *rejection {
+	uri, err := rq.m.URI()
+	if err != nil {
+		return &rejection{status: 400, reason: "Bad Request-URI"}
+	}
+	if uri.Scheme != sip.SIP && !rq.m.Has(sip.Route) {
+		return &rejection{status: 416}
+	}
+	return nil
+}
+
+// maxForwards is step 3. OPTIONS may be answered as by the final recipient (§11).
+func (rq *request) maxForwards() *rejection {
+	n, present, err := rq.m.MaxForwardsValue()
+	switch {
+	case err != nil:
+		return &rejection{status: 400, reason: "Bad Max-Forwards"}
+	case present && n == 0 && rq.m.Method() != sip.OPTIONS:
+		return &rejection{status: 483}
+	}
+	return nil
+}
+
+// lastHop reports an OPTIONS that has reached its last hop here (§16.3 step 3).
+func (rq *request) lastHop() bool {
+	n, present, err := rq.m.MaxForwardsValue()
+	return err == nil && present && n == 0
+}
+
+// maxBreadth reads how many branches may be outstanding: RFC 5393 §5.3.3.
+func (rq *request) maxBreadth() *rejection {
+	n, present, err := rq.m.MaxBreadthValue()
+	switch most := rq.snap.Limits.MaxBreadth; {
+	case err != nil:
+		return &rejection{status: 400, reason: "Bad Max-Breadth"}
+	case !present || n > most:
+		rq.breadth = most
+	case n < 1:
+		return &rejection{status: 440}
+	default:
+		rq.breadth = n
+	}
+	return nil
+}
+
+// proxyRequire is step 5: this proxy understands no option that a client could
+// require of it, so that every tag is listed in Unsupported.
+func (c *Core) proxyRequire(rq *request) *rejection {
+	if !rq.m.Has(sip.ProxyRequire) {
+		return nil
+	}
+	lines := append(c.lines[:0], "Unsupported: "...)
+	first := true
+	for it := rq.m.Values(sip.ProxyRequire); it.Next(); {
+		if !first {
+			lines = append(lines, ", "...)
+		}
+		lines, first = append(lines, it.Value.Text...), false
+	}
+	c.lines = append(lines, "\r\n"...)
+	if first { // an empty Proxy-Require asks for nothing
+		return nil
+	}
+	return &rejection{status: 420, headers: c.lines}
+}
