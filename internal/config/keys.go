@@ -1,0 +1,172 @@
+package config
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"viaduct/internal/proxy"
+)
+
+// SecretFrom tells where the keys come from that sign Route cookies.
+type SecretFrom uint8
+
+const (
+	FromProcess SecretFrom = iota // drawn at start: calls do not survive a restart
+	FromStore                     // the key file in the store
+	FromConfig                    // server { secret }
+)
+
+// String says what follows from it for the operator.
+func (s SecretFrom) String() string {
+	switch s {
+	case FromStore:
+		return "keys from the store"
+	case FromConfig:
+		return "keys from the configured secret"
+	}
+	return "no store and no secret: calls in progress will not survive a restart"
+}
+
+// keyFile is the name of the key file in the store; it holds keySize random bytes.
+const (
+	keyFile = "viaduct.key"
+	keySize = 32
+)
+
+// keys reads secret and store.
+func (l *loader) keys(server *block) {
+	a := server.attr("store")
+	store, rng, _ := l.constant(a)
+	if a != nil && store == "" && rng.Filename != "" {
+		l.report(rng, `as in "/var/lib/viaduct"`, "store needs a directory")
+	}
+	l.config.Store = store
+	secrets := l.secrets(server.attr("secret"))
+	switch {
+	case server.attr("secret") != nil:
+		l.config.Secret = FromConfig
+	case store != "":
+		l.config.Secret = FromStore
+		key, err := l.storeKey(store)
+		if err != nil {
+			l.report(rng, "", "%v", err)
+			return
+		}
+		secrets = [][]byte{key}
+	default:
+		l.config.process = l.processKey()
+		secrets = [][]byte{l.config.process}
+	}
+	if len(secrets) == 0 {
+		return
+	}
+	keys, err := proxy.NewKeys(secrets...)
+	if err != nil { // each was measured before
+		l.report(server.attr("secret").Expr.Range(), "", "%v", err)
+	}
+	l.config.Snapshot.Keys = keys
+}
+
+// secrets reads the configured secrets: the first signs, all verify.
+func (l *loader) secrets(a *hclsyntax.Attribute) (list [][]byte) {
+	for _, v := range l.texts(a) {
+		if len(v.str) < proxy.MinSecret {
+			l.report(v.rng, "openssl rand -base64 32 makes a good one", "a secret needs at least %d characters", proxy.MinSecret)
+			continue
+		}
+		list = append(list, []byte(v.str))
+	}
+	if a != nil && list == nil && len(l.diags) == 0 {
+		l.report(a.Expr.Range(), "", "secret is empty")
+	}
+	return list
+}
+
+// hideSecrets notes what `secret` attributes say, before anything is reported.
+func (l *loader) hideSecrets(body *hclsyntax.Body) {
+	for _, b := range body.Blocks {
+		if a := b.Body.Attributes["secret"]; a != nil {
+			l.secretRanges = append(l.secretRanges, a.Expr.Range())
+		}
+	}
+}
+
+// processKey is the running configuration's, or a new one.
+func (l *loader) processKey() []byte {
+	if r := l.opts.Running; r != nil && r.process != nil {
+		return r.process
+	}
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails: it ends the process instead
+	return key
+}
+
+// storeKey reads the key file, and makes it at the first start.
+func (l *loader) storeKey(dir string) ([]byte, error) {
+	path := filepath.Join(dir, keyFile)
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if l.opts.Check {
+		return make([]byte, keySize), nil // what a start would make; nothing is signed with it
+	}
+	if err := makeKey(dir, path); err != nil {
+		return nil, err
+	}
+	return readKey(path)
+}
+
+// readKey reads a key file. Nobody but its owner may be able to.
+func readKey(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("the key file: %w", err)
+	}
+	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the key file %s must be readable by its owner only: chmod 600", path)
+	}
+	key, err := os.ReadFile(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the key file: %w", err)
+	case len(key) != keySize:
+		return nil, fmt.Errorf("the key file %s has %d bytes instead of %d", path, len(key), keySize)
+	}
+	return key, nil
+}
+
+// makeKey writes a new key beside path and links it there: the file is whole
+// whenever it exists, and the first of several starts wins.
+func makeKey(dir, path string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("the store: %w", err)
+	}
+	f, err := os.CreateTemp(dir, keyFile+".") // made with mode 0600
+	if err != nil {
+		return fmt.Errorf("the store: %w", err)
+	}
+	defer os.Remove(f.Name())
+	key := make([]byte, keySize)
+	_, _ = rand.Read(key) // never fails: it ends the process instead
+	_, err = f.Write(key)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Link(f.Name(), path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("the key file: %w", err)
+	}
+	return nil
+}

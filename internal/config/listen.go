@@ -1,0 +1,255 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/internal/proxy"
+	"viaduct/sip"
+)
+
+// listen is one listen block: one socket, or two when its address is only a port.
+type listen struct {
+	name  string // as configured, or ""
+	rng   hcl.Range
+	index []flow.Listener
+}
+
+// listeners reads all listen blocks and gives each socket its place in the
+// snapshot: the one it has in the running configuration, or a free one.
+func (l *loader) listeners(file *block) {
+	if r := l.opts.Running; r != nil {
+		l.config.Snapshot.Listeners = slices.Clone(r.Snapshot.Listeners)
+		for i := range l.config.Snapshot.Listeners {
+			l.config.Snapshot.Listeners[i].Gone = true
+		}
+	}
+	found := false
+	file.each(listenSpec, func(b *block) {
+		found = true
+		l.listen(b)
+	})
+	if !found && len(l.diags) == 0 {
+		l.report(file.rng, `such as listen "udp" { address = ":5060" }`, "the file has no listen block")
+	}
+}
+
+func (l *loader) listen(b *block) {
+	switch b.label {
+	case "udp":
+	case "tcp", "tls", "ws", "wss":
+		l.report(b.labelR, "", notYet, `listen "`+b.label+`"`)
+		return
+	default:
+		l.report(b.labelR, didYouMeanOr(b.label, quoted(protocolWords[:1])), "unknown transport %q", b.label)
+		return
+	}
+	name, nameRange, _ := l.constant(b.attr("name"))
+	advertise := l.advertise(b.attr("advertise"))
+	address, rng, ok := l.constant(b.attr("address"))
+	if !ok {
+		return
+	}
+	binds, hint := parseListen(address)
+	if hint != "" {
+		l.report(rng, hint, "%q is no address to listen on", address)
+		return
+	}
+	at := listen{name: name, rng: b.rng}
+	for _, bind := range binds {
+		n := name
+		if n == "" {
+			n = "udp " + bind.String()
+		}
+		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.UDP, Bind: bind, Advertise: advertise}
+		if len(binds) > 1 && name != "" && bind.Addr().Is6() {
+			// the two sockets share a name, but a Route cookie names one of them
+			x.Hash = policy.HashName("listen6", n)
+		}
+		if index, ok := l.place(x, rng); ok {
+			at.index = append(at.index, index)
+		}
+	}
+	l.listenName(at, nameRange, binds)
+}
+
+// parseListen reads "192.0.2.1:5060", "[2001:db8::1]:5060" or ":5060", which
+// stands for one IPv4 and one IPv6-only socket; what is wrong comes as a hint.
+func parseListen(s string) (binds []netip.AddrPort, hint string) {
+	const example = `addresses are written "192.0.2.1:5060", "[2001:db8::1]:5060" or ":5060" for all`
+	if port, ok := strings.CutPrefix(s, ":"); ok {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 {
+			return nil, "a port is a number from 1 to 65535"
+		}
+		return []netip.AddrPort{netip.AddrPortFrom(netip.IPv4Unspecified(), uint16(n)), netip.AddrPortFrom(netip.IPv6Unspecified(), uint16(n))}, ""
+	}
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return nil, "add a port: " + netip.AddrPortFrom(a, 5060).String()
+	}
+	ap, err := netip.ParseAddrPort(s)
+	switch {
+	case err != nil:
+		return nil, example
+	case ap.Port() == 0:
+		return nil, "a port is a number from 1 to 65535"
+	case ap.Addr().Is4In6():
+		ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return []netip.AddrPort{ap}, ""
+}
+
+// place puts x where the running configuration has the same socket, else in a
+// hole, else at the end.
+func (l *loader) place(x proxy.Listener, rng hcl.Range) (flow.Listener, bool) {
+	list := l.config.Snapshot.Listeners
+	for i := range list {
+		if list[i].Protocol != x.Protocol || list[i].Bind != x.Bind {
+			continue
+		}
+		if !list[i].Gone {
+			l.report(rng, "", "a second listener on %s", x.Bind)
+			return 0, false
+		}
+		list[i] = x
+		return flow.Listener(i), true
+	}
+	for i := range list {
+		if list[i].Protocol == flow.None {
+			list[i] = x
+			return flow.Listener(i), true
+		}
+	}
+	l.config.Snapshot.Listeners = append(list, x)
+	return flow.Listener(len(list)), true
+}
+
+// listenName makes a listener known by its name, or by its transport and address.
+func (l *loader) listenName(at listen, nameRange hcl.Range, binds []netip.AddrPort) {
+	given := []string{at.name}
+	if at.name == "" {
+		given = nil
+		for _, b := range binds {
+			given = append(given, "udp "+b.String())
+		}
+	}
+	for i, n := range given {
+		if old, ok := l.listens[n]; ok {
+			if at.name != "" {
+				l.report(nameRange, "", "a second listener named %q; the first is in line %d", n, old.rng.Start.Line)
+			}
+			continue
+		}
+		one := at
+		if at.name == "" && i < len(at.index) {
+			one.index = at.index[i : i+1]
+		}
+		l.listens[n] = one
+		l.listenerNames = append(l.listenerNames, n)
+	}
+}
+
+// advertise reads what a listener shows of itself: host, or host:port.
+func (l *loader) advertise(a *hclsyntax.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	if _, ok := a.Expr.(*hclsyntax.ObjectConsExpr); ok {
+		l.report(a.Expr.Range(), "", notYet, "advertise by network")
+		return ""
+	}
+	s, rng, ok := l.constant(a)
+	if !ok {
+		return ""
+	}
+	u, err := sip.ParseURI([]byte("sip:" + s))
+	if err != nil || u.HasUser || len(u.Params) > 0 || u.Headers != nil {
+		l.report(rng, `as in "203.0.113.9" or "sip.example.com:5060"`, "%q is no host to advertise", s)
+		return ""
+	}
+	l.names = append(l.names, string(u.Host))
+	return s
+}
+
+// ownNames are the names and addresses of this server: its own name, what it
+// listens on (all addresses of the machine for a wildcard) and what it advertises.
+func (l *loader) ownNames(b *block) []string {
+	all := slices.Clone(l.names)
+	four, six := false, false
+	for _, x := range l.config.Snapshot.Listeners {
+		if x.Gone || x.Protocol == flow.None {
+			continue
+		}
+		if a := x.Bind.Addr(); !a.IsUnspecified() {
+			all = append(all, a.WithZone("").String())
+		} else {
+			four, six = four || a.Is4(), six || a.Is6()
+		}
+	}
+	if !four && !six {
+		return all
+	}
+	list, err := l.opts.Addresses()
+	if err != nil {
+		l.report(b.rng, "", "cannot list the addresses of this machine: %s", reason(err))
+	}
+	for _, a := range list {
+		if a = a.Unmap(); a.Is4() && four || a.Is6() && six {
+			all = append(all, a.WithZone("").String())
+		}
+	}
+	return all
+}
+
+// loopbackOnly reports whether every listener is on loopback.
+func loopbackOnly(list []proxy.Listener) bool {
+	for _, x := range list {
+		if !x.Gone && x.Protocol != flow.None && !x.Bind.Addr().IsLoopback() {
+			return false
+		}
+	}
+	return true
+}
+
+// from reads `from = listen.X`: the one socket to send from.
+func (l *loader) from(a *hclsyntax.Attribute) (flow.Listener, bool) {
+	rng := a.Expr.Range()
+	t, ok := a.Expr.(*hclsyntax.ScopeTraversalExpr)
+	if !ok {
+		l.report(rng, "write from = listen.X", "from needs a listener")
+		return 0, false
+	}
+	path, index, ok := l.path(t)
+	if !ok {
+		return 0, false
+	}
+	var name string
+	switch {
+	case path[0] == "listen" && len(path) == 2 && index == nil:
+		name = path[1]
+	case path[0] == "listen" && len(path) == 1 && index != nil:
+		name = *index
+	default:
+		l.report(rng, "write from = listen.X", "from needs a listener")
+		return 0, false
+	}
+	at, ok := l.listens[name]
+	switch {
+	case !ok:
+		l.report(rng, didYouMeanOr(name, quoted(l.listenerNames)), "no listener is named %q", name)
+		return 0, false
+	case len(at.index) > 1:
+		l.report(rng, "give the IPv4 and the IPv6 address a listen block each", "listener %q is two sockets", name)
+		return 0, false
+	case len(at.index) == 0: // its address was refused
+		return 0, false
+	}
+	return at.index[0], true
+}

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"viaduct/internal/policy"
+	"viaduct/sip"
+)
+
+// bareName compiles a name: a method, a field, a network or a group.
+func (l *loader) bareName(e *hclsyntax.ScopeTraversalExpr) value {
+	path, index, ok := l.path(e)
+	if !ok {
+		return value{rng: e.SrcRange}
+	}
+	switch root := path[0]; {
+	case root == "network" || root == "group":
+		return l.reference(e, path, index)
+	case root == "header":
+		return l.header(e, path, index)
+	case len(path) == 1 && index == nil && sip.MethodOf([]byte(root)) != sip.OtherMethod:
+		return value{kind: method, rng: e.SrcRange, fixed: true, method: sip.MethodOf([]byte(root))}
+	}
+	if f := fieldNamed(path[0]); f != nil && f.later {
+		l.report(e.SrcRange, "", notYet, path[0])
+		return value{rng: e.SrcRange}
+	}
+	f := fieldNamed(strings.Join(path, "."))
+	switch {
+	case f == nil:
+		return l.unknownName(e, path)
+	case index == nil:
+		return l.read(f, e.SrcRange)
+	case !f.indexed:
+		l.report(e.SrcRange, "", "%s has no parts", f.name)
+		return value{rng: e.SrcRange}
+	}
+	v := l.read(f, e.SrcRange)
+	party := partyOf(path[0])
+	v.text, v.present = policy.Param(party, *index), policy.HasParam(party, *index)
+	return v
+}
+
+func partyOf(root string) policy.Party {
+	switch root {
+	case "from":
+		return policy.From
+	case "to":
+		return policy.To
+	case "contact":
+		return policy.Contact
+	}
+	return policy.Dest
+}
+
+// path takes a traversal apart: dest.params["lr"] is [dest params] and "lr".
+func (l *loader) path(e *hclsyntax.ScopeTraversalExpr) (path []string, index *string, ok bool) {
+	for _, step := range e.Traversal {
+		switch s := step.(type) {
+		case hcl.TraverseRoot:
+			path = append(path, s.Name)
+		case hcl.TraverseAttr:
+			if index != nil {
+				l.report(s.SrcRange, "", "%q has no parts", *index)
+				return nil, nil, false
+			}
+			path = append(path, s.Name)
+		case hcl.TraverseIndex:
+			if !s.Key.Type().IsPrimitiveType() || s.Key.Type().FriendlyName() != "string" || index != nil {
+				l.report(s.SrcRange, `a part is named, as in header["Subject"]`, "numbers in […] or after a point are not supported")
+				return nil, nil, false
+			}
+			text := s.Key.AsString()
+			index = &text
+		default:
+			l.report(e.SrcRange, "", "this form of expression is not supported")
+			return nil, nil, false
+		}
+	}
+	return path, index, true
+}
+
+// unknownName reports a name that is nothing. A name in capitals was meant as a
+// method; one with a hyphen as a subtraction.
+func (l *loader) unknownName(e *hclsyntax.ScopeTraversalExpr, path []string) value {
+	v := value{rng: e.SrcRange}
+	whole := strings.Join(path, ".")
+	switch root := path[0]; {
+	case strings.Contains(whole, "-"):
+		l.report(e.SrcRange, "a subtraction is written with spaces: a - b", "unknown name %q", whole)
+	case len(path) == 1 && root == strings.ToUpper(root):
+		l.report(e.SrcRange, didYouMeanOr(root, methodNames), "unknown method %q", root)
+	case len(path) == 1 && nearest(strings.ToUpper(root), methodNames) == strings.ToUpper(root):
+		l.report(e.SrcRange, "methods are written in capitals: "+strings.ToUpper(root), "unknown name %q", root)
+	case len(fieldNames(root)) < fewWords && len(path) == 1:
+		l.report(e.SrcRange, allowedHere(fieldNames(root)), "%s has parts: name one", root)
+	default:
+		l.report(e.SrcRange, didYouMeanOr(whole, fieldNames(root)), "unknown field %q", whole)
+	}
+	return v
+}
+
+// header is header["X"].
+func (l *loader) header(e *hclsyntax.ScopeTraversalExpr, path []string, index *string) value {
+	if len(path) != 1 || index == nil {
+		l.report(e.SrcRange, `write header["X"]`, "header needs the name of a header field")
+		return value{rng: e.SrcRange}
+	}
+	return l.headerField(*index, e.SrcRange)
+}
+
+// reference is network.X, group.X, network["X"] or group["X"].
+func (l *loader) reference(e *hclsyntax.ScopeTraversalExpr, path []string, index *string) value {
+	kindName := path[0]
+	var name string
+	switch {
+	case len(path) == 2 && index == nil:
+		name = path[1]
+	case len(path) == 1 && index != nil:
+		name = *index
+	default:
+		l.report(e.SrcRange, "write "+kindName+".X", "%s needs a name", kindName)
+		return value{rng: e.SrcRange}
+	}
+	if kindName == "group" {
+		if g := l.groups[name]; g != nil {
+			return value{kind: set, rng: e.SrcRange, fixed: true, prefix: g.policy.Members, group: g}
+		}
+		l.report(e.SrcRange, didYouMeanOr(name, names(l.groups)), "no group is named %q", name)
+		return value{rng: e.SrcRange}
+	}
+	if n := l.networks[name]; n != nil {
+		return value{kind: set, rng: e.SrcRange, fixed: true, prefix: n}
+	}
+	l.report(e.SrcRange, didYouMeanOr(name, names(l.networks)), "no network is named %q", name)
+	return value{rng: e.SrcRange}
+}

@@ -1,0 +1,277 @@
+package config
+
+import (
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// blockSpec is one kind of block. A word of the language that this version does
+// not have yet is a row with later set.
+type blockSpec struct {
+	name   string
+	label  string // what the label says, "" for no label
+	once   bool   // at most one
+	later  bool
+	attrs  []attrSpec
+	blocks []*blockSpec
+}
+
+// attrSpec is one attribute of a block.
+type attrSpec struct {
+	name     string
+	required bool
+	later    bool
+}
+
+var (
+	targetSpec = &blockSpec{
+		name: "target", label: "URI",
+		attrs:  []attrSpec{{name: "q"}, {name: "name"}, {name: "weight", later: true}, {name: "priority", later: true}, {name: "set", later: true}},
+		blocks: []*blockSpec{{name: "header", later: true}},
+	}
+
+	serverSpec = &blockSpec{
+		name: "server", once: true,
+		attrs: []attrSpec{
+			{name: "name"}, {name: "domains"}, {name: "mode"}, {name: "secret"}, {name: "store"}, {name: "trust"},
+			{name: "redirects"}, {name: "stray_responses"}, {name: "drain"}, {name: "server_header"}, {name: "log"},
+			{name: "resolvers", later: true}, {name: "large_requests", later: true}, {name: "timezone", later: true},
+		},
+		blocks: []*blockSpec{
+			{name: "timers", once: true, attrs: settingAttrs(timerSettings)},
+			{name: "limits", once: true, attrs: settingAttrs(limitSettings)},
+		},
+	}
+
+	destinationsSpec = &blockSpec{name: "destinations", once: true, attrs: []attrSpec{{name: "allow"}, {name: "deny"}}}
+
+	listenSpec = &blockSpec{
+		name: "listen", label: "transport",
+		attrs: []attrSpec{
+			{name: "address", required: true},
+			{name: "name"},
+			{name: "advertise"},
+			{name: "mode", later: true},
+			{name: "certificate", later: true},
+			{name: "key", later: true},
+			{name: "client_ca", later: true},
+			{name: "origins", later: true},
+			{name: "proxy_protocol", later: true},
+		},
+	}
+
+	networkSpec = &blockSpec{name: "network", label: "name", attrs: []attrSpec{{name: "cidrs", required: true}}}
+
+	groupSpec = &blockSpec{
+		name: "group", label: "name",
+		attrs:  []attrSpec{{name: "balance", later: true}, {name: "max_calls", later: true}},
+		blocks: []*blockSpec{targetSpec, {name: "health", later: true}, {name: "eject", later: true}, {name: "failover", later: true}},
+	}
+
+	ruleSpec = &blockSpec{
+		name: "rule", label: "name",
+		attrs: []attrSpec{
+			{name: "when"}, {name: "send"}, {name: "reply"}, {name: "drop"}, {name: "redirect"}, {name: "status"}, {name: "redirects"}, {name: "from"},
+			{name: "let", later: true}, {name: "limit", later: true}, {name: "authenticate", later: true}, {name: "identity", later: true},
+			{name: "set", later: true}, {name: "ask", later: true}, {name: "jump", later: true}, {name: "next", later: true}, {name: "ring", later: true},
+			{name: "media", later: true}, {name: "record_route", later: true}, {name: "path", later: true}, {name: "in_dialog", later: true},
+		},
+		blocks: []*blockSpec{
+			{name: "deny", later: true}, {name: "header", later: true}, {name: "response_header", later: true}, {name: "register", later: true},
+			{name: "media", later: true}, {name: "failover", later: true}, {name: "choose", later: true}, {name: "otherwise", later: true},
+		},
+	}
+
+	fileSpec = &blockSpec{
+		blocks: []*blockSpec{
+			serverSpec, destinationsSpec, listenSpec, networkSpec, groupSpec, ruleSpec,
+			{name: "admin", later: true}, {name: "users", later: true}, {name: "table", later: true}, {name: "limit", later: true},
+			{name: "hook", later: true}, {name: "media", later: true}, {name: "records", later: true}, {name: "route", later: true}, {name: "test", later: true},
+		},
+	}
+)
+
+// notYet is the message for a word of the language that this version does not have.
+const notYet = "%s is not supported by this version"
+
+// block is a block that was checked against its blockSpec: it holds known
+// attributes and blocks only.
+type block struct {
+	spec   *blockSpec
+	rng    hcl.Range // its header
+	label  string
+	labelR hcl.Range
+	attrs  map[string]*hclsyntax.Attribute
+	blocks []*block
+}
+
+// attr returns an attribute, or nil. The zero block has none.
+func (b *block) attr(name string) *hclsyntax.Attribute {
+	if b == nil {
+		return nil
+	}
+	return b.attrs[name]
+}
+
+// first returns the first inner block of a kind, or nil.
+func (b *block) first(spec *blockSpec) *block {
+	if b != nil {
+		for _, x := range b.blocks {
+			if x.spec == spec {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+// named returns the first inner block by the name of its kind, or nil.
+func (b *block) named(kind string) *block {
+	if b != nil {
+		for _, x := range b.blocks {
+			if x.spec.name == kind {
+				return x
+			}
+		}
+	}
+	return nil
+}
+
+// each calls f for all inner blocks of a kind, in file order.
+func (b *block) each(spec *blockSpec, f func(*block)) {
+	for _, x := range b.blocks {
+		if x.spec == spec {
+			f(x)
+		}
+	}
+}
+
+func (s *blockSpec) attrNamed(name string) *attrSpec {
+	for i := range s.attrs {
+		if s.attrs[i].name == name {
+			return &s.attrs[i]
+		}
+	}
+	return nil
+}
+
+func (s *blockSpec) blockNamed(name string) *blockSpec {
+	for _, b := range s.blocks {
+		if b.name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+// words are the names of everything that may stand in the block now.
+func (s *blockSpec) words() []string {
+	var list []string
+	for _, a := range s.attrs {
+		if !a.later {
+			list = append(list, a.name)
+		}
+	}
+	for _, b := range s.blocks {
+		if !b.later {
+			list = append(list, b.name)
+		}
+	}
+	return list
+}
+
+// where names the block in a message: `in server`, or "here" at the top.
+func (s *blockSpec) where() string {
+	if s.name == "" {
+		return "at the top of the file"
+	}
+	return "in " + s.name
+}
+
+// check reads body against spec and reports all that does not belong there.
+func (l *loader) check(body *hclsyntax.Body, spec *blockSpec, rng hcl.Range) *block {
+	b := &block{spec: spec, rng: rng, attrs: map[string]*hclsyntax.Attribute{}}
+	for name, a := range body.Attributes {
+		l.checkAttr(b, name, a)
+	}
+	for _, x := range body.Blocks {
+		if inner := l.checkBlock(spec, x, b); inner != nil {
+			b.blocks = append(b.blocks, inner)
+		}
+	}
+	for _, a := range spec.attrs {
+		if a.required && b.attrs[a.name] == nil {
+			l.report(rng, "", "%s needs %s", spec.name, a.name)
+		}
+	}
+	return b
+}
+
+func (l *loader) checkAttr(b *block, name string, a *hclsyntax.Attribute) {
+	known, inner := b.spec.attrNamed(name), b.spec.blockNamed(name)
+	switch {
+	case known != nil && known.later, known == nil && inner != nil && inner.later:
+		l.report(a.NameRange, "", notYet, name)
+		l.laterIn[b.rng.Start.Byte] = true
+	case known != nil:
+		b.attrs[name] = a
+	case inner != nil:
+		l.report(a.NameRange, "it is a block: "+inner.example()+", without =", "%s has no value", name)
+	default:
+		l.report(a.NameRange, didYouMean(name, b.spec.words()), "unknown attribute %q %s", name, b.spec.where())
+	}
+}
+
+// example shows how the block is written.
+func (s *blockSpec) example() string {
+	if s.label == "" {
+		return s.name + " { … }"
+	}
+	return s.name + ` "` + s.label + `" { … }`
+}
+
+func (l *loader) checkBlock(spec *blockSpec, x *hclsyntax.Block, into *block) *block {
+	inner, attr := spec.blockNamed(x.Type), spec.attrNamed(x.Type)
+	switch {
+	case inner == nil && attr != nil && attr.later, inner != nil && inner.later:
+		l.report(x.TypeRange, "", notYet, x.Type)
+		l.laterIn[into.rng.Start.Byte] = true
+		return nil
+	case inner == nil && attr != nil:
+		l.report(x.TypeRange, "it is an attribute: "+x.Type+" = …", "%s is no block", x.Type)
+		return nil
+	case inner == nil:
+		l.report(x.TypeRange, didYouMean(x.Type, spec.words()), "unknown block %q %s", x.Type, spec.where())
+		return nil
+	case inner.once && into.first(inner) != nil:
+		l.report(x.TypeRange, "", "a second %s block; the first is in line %d", x.Type, into.first(inner).rng.Start.Line)
+		return nil
+	}
+	label, rng, ok := l.checkLabel(inner, x)
+	b := l.check(x.Body, inner, x.DefRange())
+	if !ok {
+		return nil
+	}
+	b.label, b.labelR = label, rng
+	return b
+}
+
+func (l *loader) checkLabel(spec *blockSpec, x *hclsyntax.Block) (label string, rng hcl.Range, ok bool) {
+	switch want := spec.label != ""; {
+	case want && len(x.Labels) == 0:
+		l.report(x.TypeRange, "write "+spec.example(), "%s needs a %s", x.Type, spec.label)
+		return "", rng, false
+	case want && len(x.Labels) > 1:
+		l.report(x.LabelRanges[1], "", "%s has one %s only", x.Type, spec.label)
+		return "", rng, false
+	case !want && len(x.Labels) > 0:
+		l.report(x.LabelRanges[0], "write "+spec.example(), "%s has no name", x.Type)
+		return "", rng, false
+	case want && x.Labels[0] == "":
+		l.report(x.LabelRanges[0], "", "the %s is empty", spec.label)
+		return "", rng, false
+	case want:
+		return x.Labels[0], x.LabelRanges[0], true
+	}
+	return "", rng, true
+}
