@@ -175,8 +175,8 @@ func TestCancelWithoutBranch(t *testing.T) {
 	}
 }
 
-// RFC 4475 §3.1.2.? calls a branch that is the cookie and nothing more bad: two
-// requests that share it are still two requests.
+// RFC 4475 §3.2.1: a branch that is the cookie and nothing more identifies nothing,
+// so the rules of RFC 2543 apply.
 func TestABareCookieIsNoBranch(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, transaction.Config{})
