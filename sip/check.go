@@ -18,8 +18,7 @@ func (m *Message) Check() error {
 	if err := m.checkDialog(); err != nil {
 		return err
 	}
-	if !m.request {
-		_, err := m.TopVia()
+	if err := m.checkTopVia(); err != nil || !m.request {
 		return err
 	}
 	return m.checkRouting()
@@ -65,11 +64,19 @@ func (m *Message) checkAddress(id HeaderID, view int, a *Address) error {
 	return nil
 }
 
-// checkRouting judges what a proxy routes by.
-func (m *Message) checkRouting() error {
-	if _, err := m.TopVia(); err != nil {
+func (m *Message) checkTopVia() error {
+	v, err := m.TopVia()
+	if err != nil {
 		return err
 	}
+	if m.viaParams.what != "" {
+		return m.refuse(400, v.Value.Pos+m.viaParams.pos, bad[Via])
+	}
+	return nil
+}
+
+// checkRouting judges what a proxy routes by.
+func (m *Message) checkRouting() error {
 	n := 0
 	for it := m.Values(Via); it.Next(); n++ {
 		if n == 0 {

@@ -32,6 +32,7 @@ type Message struct {
 	// typed views, by bit in parsed
 	parsed     viewSet
 	via        ViaValue
+	viaParams  fault // of the top Via behind its sent-by
 	from, to   Address
 	sequence   Sequence
 	requestURI URI

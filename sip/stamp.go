@@ -25,13 +25,14 @@ type span2 struct{ pos, end int }
 // then added in any case. Whatever the sender wrote there itself is not believed.
 func (v *ViaValue) stampFor(src netip.AddrPort) (st stamp) {
 	at := v.Value.Pos + len(v.Value.Text) - len(v.Params)
-	for it := v.Params.Each(); it.Next(); {
+	it := v.Params.Each()
+	for it.Next() {
 		if st.n < len(st.cuts) && (equalFold(it.Name, "received") || equalFold(it.Name, "rport")) {
 			st.cuts[st.n] = span2{at + it.start, at + it.pos}
 			st.n++
 		}
 	}
-	st.at = v.Value.Pos + len(v.Value.Text)
+	st.at = at + it.pos // the end of the value, or of what is sound in it
 	addr := src.Addr().Unmap().WithZone("")
 	sentBy, literal := HostAddr(v.Host)
 	if literal && sentBy.Unmap() == addr && !v.HasRPort {

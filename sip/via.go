@@ -32,6 +32,8 @@ func (v *ViaValue) HasCookie() bool {
 	return len(v.Branch) > len(cookie) && equalFold(v.Branch[:len(cookie)], cookie)
 }
 
+// parse reads val. When sent-by is sound and a parameter is not, the fault comes
+// with v filled up to there.
 func (v *ViaValue) parse(val Value) fault {
 	*v = ViaValue{Value: val}
 	s := val.Text
@@ -108,7 +110,11 @@ func (v *ViaValue) readParams() bool {
 			*field = it.Value
 		}
 	}
-	return !it.Err && validOr(v.TTL, 255) && (v.MAddr == nil || validHost(v.MAddr))
+	if !validOr(v.TTL, 255) || (v.MAddr != nil && !validHost(v.MAddr)) {
+		v.TTL, v.MAddr = nil, nil
+		return false
+	}
+	return !it.Err
 }
 
 // validOr reports whether s is empty or a number up to max.

@@ -62,13 +62,19 @@ var bad = [numHeaders]string{
 }
 
 // TopVia parses the first Via value. The view is owned by m and valid until the
-// next Parse; the error is a *SyntaxError.
+// next Parse; the error is a *SyntaxError. Parameters behind a malformed one are
+// missing in the view: with its sent-by alone a request can still be answered 400
+// (RFC 4475 §3.1.2.1), and Check refuses it.
 func (m *Message) TopVia() (*ViaValue, error) {
 	if m.fresh(viewVia) {
+		m.viaParams = fault{}
 		if _, ok := m.single(viewVia, Via); ok {
 			v, _ := m.First(Via)
-			if f := m.via.parse(v); f.what != "" {
+			f := m.via.parse(v)
+			if f.what != "" && m.via.SentBy == nil {
 				m.spoil(viewVia, v.Pos+f.pos, f.what)
+			} else {
+				m.viaParams = f
 			}
 		}
 	}
