@@ -149,14 +149,14 @@ func validHost(h []byte) bool {
 		_, ok := HostAddr(h)
 		return ok && h[len(h)-1] == ']'
 	}
-	if h[len(h)-1] == '.' {
-		h = h[:len(h)-1]
+	end, numeric := len(h), false
+	if h[end-1] == '.' {
+		end--
 	}
-	numeric := false
-	for i := 0; i <= len(h); i++ {
+	for i := 0; i <= end; i++ {
 		j := i
 		numeric = true
-		for i < len(h) && h[i] != '.' {
+		for i < end && h[i] != '.' {
 			if !is(h[i], clHost) {
 				return false
 			}
