@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"viaduct/internal/flow"
@@ -149,7 +149,7 @@ func (l *Listener) prepare() {
 	case l.Advertise != "":
 		l.sentBy = l.Advertise
 		if !hasPort(l.Advertise) && l.Bind.Port() != l.Protocol.DefaultPort() {
-			l.sentBy = net.JoinHostPort(l.Advertise, strconv.Itoa(int(l.Bind.Port())))
+			l.sentBy = l.Advertise + ":" + strconv.Itoa(int(l.Bind.Port()))
 		}
 	case !l.Bind.Addr().IsUnspecified():
 		l.sentBy = l.Bind.String()
@@ -160,8 +160,7 @@ func (l *Listener) prepare() {
 
 // hasPort tells "host:5060" and "[::1]:5060" from "host" and "[::1]".
 func hasPort(hostport string) bool {
-	_, _, err := net.SplitHostPort(hostport)
-	return err == nil
+	return strings.LastIndexByte(hostport, ':') > strings.LastIndexByte(hostport, ']')
 }
 
 // appendSentBy appends host and port of l for a message that leaves from local.
