@@ -37,14 +37,16 @@ type Core struct {
 	counts   counts
 
 	// scratch of one step
-	rq       request
-	kept     sip.Message // a kept request, parsed again
-	stored   sip.Message // a stored response, parsed again
-	rewriter sip.Rewriter
-	facts    policy.Facts
-	signer   signer
-	text     []byte // a URI, a Via or a Route value under construction
-	lines    []byte // header lines under construction
+	rq         request
+	once       ResponseContext // of what is forwarded without a transaction
+	onceTarget Target
+	kept       sip.Message // a kept request, parsed again
+	stored     sip.Message // a stored response, parsed again
+	rewriter   sip.Rewriter
+	facts      policy.Facts
+	signer     signer
+	text       []byte // a URI, a Via or a Route value under construction
+	lines      []byte // header lines under construction
 }
 
 // NewCore makes the core of one shard. s must have been prepared; its timers

@@ -59,8 +59,9 @@ func (c *Core) statelessTarget(rq *request) bool {
 
 // forwardOnce sends a request to its one target and forgets it.
 func (c *Core) forwardOnce(rq *request, fx *effect.List) {
-	rc := &ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
-	t := &Target{}
+	rc, t := &c.once, &c.onceTarget
+	*rc = ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
+	*t = Target{}
 	if rq.inDialog {
 		c.aim(rq, t)
 	} else if rq.rule != nil {
