@@ -53,14 +53,15 @@ func (s *Slots[T]) Used() int { return s.used }
 
 // Bytes lends byte buffers by size class. The zero Bytes is ready.
 type Bytes struct {
-	free [classes][][]byte
-	held int // bytes lent
+	free  [classes][][]byte
+	held  int // bytes lent
+	spare int // bytes in free
 }
 
 const (
-	granule = 64 // buffers are multiples of it, so that a copy wastes 32 bytes on average
-	classes = 64 // the largest class is 4 KiB; more comes from the heap
-	keep    = 256
+	granule = 64      // buffers are multiples of it, so that a copy wastes 32 bytes on average
+	classes = 64      // the largest class is 4 KiB; more comes from the heap
+	keep    = 8 << 20 // most bytes kept for the next user; what exceeds it goes to the collector
 )
 
 // Copy returns a buffer with a copy of b.
@@ -80,6 +81,7 @@ func (s *Bytes) Take(size int) []byte {
 		b := s.free[c][n-1]
 		s.free[c][n-1] = nil
 		s.free[c] = s.free[c][:n-1]
+		s.spare -= c * granule
 		return b
 	}
 	return make([]byte, 0, c*granule)
@@ -92,7 +94,8 @@ func (s *Bytes) Give(b []byte) {
 		return
 	}
 	s.held -= c * granule
-	if c < classes && len(s.free[c]) < keep {
+	if c < classes && s.spare < keep {
+		s.spare += c * granule
 		s.free[c] = append(s.free[c], b[:0])
 	}
 }
