@@ -177,6 +177,10 @@ func TestAnUnansweredCancelGoesOnBesideTheEndOfItsInvite(t *testing.T) {
 	f.took()
 	is(t, f.response(c, 487, "INVITE"), transaction.PassUp)
 	f.one("ACK")
+	f.run(23 * time.Second)
+	if got := f.table.Stats().Kinds[transaction.NonInviteClient].TimedOut; got != 1 {
+		t.Errorf("got %d timeouts of the CANCEL by 33 s, want 1", got) // timer F
+	}
 	f.run(time.Minute)
 	// RFC 3261 §9.1: both transactions complete independently.
 	f.times(f.took(), ms(11500, 15500, 19500, 23500, 27500, 31500)...)

@@ -52,12 +52,13 @@ func (t *Table) same(id *identity) *Server {
 	return nil
 }
 
-// cancelled finds the transaction that a CANCEL is about: any method but its own
-// (RFC 3261 §9.2).
+// cancelled finds the transaction that a CANCEL is about, whatever its method (RFC
+// 3261 §9.2). It is asked only when the CANCEL is no copy, so that no other CANCEL
+// is there to be found.
 func (t *Table) cancelled(id *identity) *Server {
 	for it := t.index.find(tagOf(id.key)); it.next(); {
 		s := t.servers.At(it.slot)
-		if s.key == id.key && s.Method != sip.CANCEL && (!id.old || s.requestTag == id.toTag) {
+		if s.key == id.key && (!id.old || s.requestTag == id.toTag) {
 			return s
 		}
 	}
