@@ -17,16 +17,23 @@ var loopSeed = maphash.MakeSeed()
 // Any other return is a spiral and goes on. The hash is kept for our own branch.
 func (c *Core) looped(rq *request) bool {
 	rq.loop = c.loopHash(rq)
-	for it := rq.m.Values(sip.Via); it.Next(); {
-		v, err := sip.ParseVia(it.Value.Text)
-		if err != nil || !rq.snap.ownSentBy(&v) { // §4.2.4: the odd Vias of others do not matter
-			continue
-		}
-		if b, ok := transaction.ParseBranch(v.Branch); ok && b.Loop == rq.loop {
+	if v, err := rq.m.TopVia(); err == nil && rq.wasHere(v) {
+		return true
+	}
+	it := rq.m.Values(sip.Via)
+	for it.Next(); it.Next(); {
+		// §4.2.4: the odd Vias of others do not matter.
+		if v, err := sip.ParseVia(it.Value.Text); err == nil && rq.wasHere(&v) {
 			return true
 		}
 	}
 	return false
+}
+
+// wasHere reports whether v is a Via of ours with the loop part of this request.
+func (rq *request) wasHere(v *sip.ViaValue) bool {
+	b, ok := transaction.ParseBranch(v.Branch)
+	return ok && b.Loop == rq.loop && rq.snap.ownSentBy(v)
 }
 
 // loopHash covers what decides where the request goes (seams.md §1), and what
