@@ -72,12 +72,7 @@ func (a *Address) parse(s []byte) fault {
 	}
 	a.Angle = true
 	i++
-	end := span(s, i, clVisible)
-	for j := i; j < end; j++ {
-		if s[j] == '>' {
-			end = j
-		}
-	}
+	end := span(s, i, clInAngle)
 	if end == len(s) || s[end] != '>' {
 		return bad(end)
 	}

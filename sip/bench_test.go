@@ -17,10 +17,10 @@ CSeq: 314159 INVITE
 Contact: <sip:alice@192.0.2.10:5060;transport=udp>
 Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, UPDATE
 Supported: replaces, timer, 100rel
-User-Agent: ExamplePhone/1.2.3
+User-Agent: Phone/1.2.34
 Session-Expires: 1800
 Content-Type: application/sdp
-Content-Length: 196
+Content-Length: 197
 
 v=0
 o=alice 2890844526 2890844526 IN IP4 192.0.2.10

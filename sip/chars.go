@@ -15,6 +15,8 @@ const (
 	clDisplay                    // unquoted display name, white space apart
 	clScheme                     // scheme after its first letter
 	clVisible                    // neither white space nor control
+	clInAngle                    // visible, but no '>'
+	clPlain                      // no comma, quote or angle bracket: what does not matter to a list
 )
 
 var class = buildClasses()
@@ -42,8 +44,15 @@ func buildClasses() (t [256]uint16) {
 		if c == 0x7F {
 			continue
 		}
-		t[c] |= clVisible | clValue | clDisplay
+		t[c] |= clVisible | clInAngle | clValue | clDisplay
 	}
+	for c := range t {
+		t[c] |= clPlain
+	}
+	for _, c := range []byte(`,"<>`) {
+		t[c] &^= clPlain
+	}
+	t['>'] &^= clInAngle
 	for _, c := range []byte(`;,"<>\`) {
 		t[c] &^= clValue | clDisplay
 	}

@@ -77,11 +77,11 @@ func (m *Message) checkTopVia() error {
 
 // checkRouting judges what a proxy routes by.
 func (m *Message) checkRouting() error {
-	n := 0
-	for it := m.Values(Via); it.Next(); n++ {
-		if n == 0 {
-			continue // the top one was just parsed
-		}
+	it := m.Values(Via)
+	it.pos = m.via.Value.Pos + len(m.via.Value.Text) // the top one was just parsed:
+	it.Next()                                        // step over what is left of it
+	n := 1
+	for ; it.Next(); n++ {
 		var v ViaValue
 		if f := v.parse(it.Value); f.what != "" || n == MaxVias {
 			return m.refuse(400, it.Value.Pos+f.pos, bad[Via])

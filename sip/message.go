@@ -1,6 +1,6 @@
 package sip
 
-// Message is an index over bytes that it does not own. It is about 4 KiB,
+// Message is an index over bytes that it does not own. It is below 5 KiB,
 // reusable, and allocates nothing; Parse fills it. It must not be copied while
 // views of it are in use, and serves one goroutine at a time.
 type Message struct {

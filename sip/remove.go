@@ -67,7 +67,7 @@ func (r *Rewriter) lineAt(id HeaderID, pos int) *line {
 
 // cut takes out a whole line.
 func (r *Rewriter) cut(l *line) {
-	r.dropEdits(int(l.start), int(l.start), func(e *edit) bool { return e.kind == lineCut })
+	r.dropEdits(int(l.start), int(l.start)+1, func(e *edit) bool { return e.kind == lineCut })
 	r.place(edit{pos: int32(l.start), end: int32(l.end), kind: lineCut}, r.text, false)
 }
 

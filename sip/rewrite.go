@@ -71,7 +71,7 @@ func (r *Rewriter) Set(id HeaderID, value []byte) { r.set(id, value, r.bottom())
 
 func (r *Rewriter) set(id HeaderID, value []byte, pos int) {
 	if !r.m.Has(id) {
-		r.dropEdits(pos, pos, func(e *edit) bool { return e.kind == keyedLine && e.key == id })
+		r.dropEdits(pos, pos+1, func(e *edit) bool { return e.kind == keyedLine && e.key == id })
 		r.insert(edit{pos: int32(pos), end: int32(pos), kind: keyedLine, key: id}, headerNames[id], value, false)
 		return
 	}
@@ -200,7 +200,7 @@ func (r *Rewriter) Size() int { return len(r.m.wire) + len(r.text) }
 
 // replace puts the bytes that text has beyond r.text in place of wire[pos:end].
 func (r *Rewriter) replace(pos, end int, text []byte) {
-	r.dropEdits(pos, pos, func(e *edit) bool { return e.kind == replacement && int(e.end) == end })
+	r.dropEdits(pos, pos+1, func(e *edit) bool { return e.kind == replacement && int(e.end) == end })
 	r.place(edit{pos: int32(pos), end: int32(end), kind: replacement}, text, false)
 }
 
@@ -239,12 +239,12 @@ func (e *edit) before(o *edit, above bool) bool {
 	return e.end > o.end
 }
 
-// dropEdits forgets the edits that begin in [pos, end] and match.
+// dropEdits forgets the edits that begin in [pos, end) and match.
 func (r *Rewriter) dropEdits(pos, end int, match func(*edit) bool) {
 	kept := r.edits[:0]
 	for i := range r.edits {
 		e := &r.edits[i]
-		if int(e.pos) >= pos && int(e.pos) <= end && match(e) {
+		if int(e.pos) >= pos && int(e.pos) < end && match(e) {
 			continue
 		}
 		kept = append(kept, *e)

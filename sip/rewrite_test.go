@@ -82,6 +82,7 @@ func TestRewriter(t *testing.T) {
 			r.AppendRoute(b("Z"))
 		}, []string{route, "Route: B\nRoute: A\n", "route: <sip:r4;lr>\n", "Route: Z\n"}},
 		{"RemoveAll", func(r R, m *sip.Message) { r.RemoveAll(sip.Route); r.RemoveAll(sip.Route); r.RemoveAll(sip.Date) }, []string{route, "", "route: <sip:r4;lr>\n", ""}},
+		{"RemoveAll, then Max-Forwards above it", func(r R, m *sip.Message) { r.RemoveAll(sip.Route); r.SetMaxForwards(1) }, []string{route, "", "70", "1", "route: <sip:r4;lr>\n", ""}},
 		{"a value of another header", func(r R, m *sip.Message) {
 			v, _ := m.First(sip.Via)
 			r.RemoveValue(sip.Route, v)

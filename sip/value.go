@@ -89,6 +89,9 @@ func (it *Values) take() {
 func elementEnd(s []byte, i int) int {
 	angle := false
 	for ; i < len(s); i++ {
+		if class[s[i]]&clPlain != 0 {
+			continue
+		}
 		switch s[i] {
 		case ',':
 			if !angle {

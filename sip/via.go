@@ -84,23 +84,15 @@ func (v *ViaValue) parse(val Value) fault {
 func (v *ViaValue) readParams() bool {
 	it := v.Params.Each()
 	for it.Next() {
-		var field *[]byte
-		switch {
-		case equalFold(it.Name, "branch"):
-			field = &v.Branch
-		case equalFold(it.Name, "received"):
-			field = &v.Received
-		case equalFold(it.Name, "maddr"):
-			field = &v.MAddr
-		case equalFold(it.Name, "ttl"):
-			field = &v.TTL
-		case equalFold(it.Name, "rport"):
+		field := v.field(it.Name)
+		if field == nil {
+			continue
+		}
+		if field == &v.RPort {
 			if v.HasRPort || !validOr(it.Value, 65535) {
 				return false
 			}
 			v.RPort, v.HasRPort = it.Value, true
-			continue
-		default:
 			continue
 		}
 		if *field != nil {
@@ -115,6 +107,23 @@ func (v *ViaValue) readParams() bool {
 		return false
 	}
 	return !it.Err
+}
+
+// field is where the parameter of that name goes, nil for one that is not ours.
+func (v *ViaValue) field(name []byte) *[]byte {
+	switch {
+	case len(name) == 6 && equalFold(name, "branch"):
+		return &v.Branch
+	case len(name) == 5 && equalFold(name, "rport"):
+		return &v.RPort
+	case len(name) == 8 && equalFold(name, "received"):
+		return &v.Received
+	case len(name) == 5 && equalFold(name, "maddr"):
+		return &v.MAddr
+	case len(name) == 3 && equalFold(name, "ttl"):
+		return &v.TTL
+	}
+	return nil
 }
 
 // validOr reports whether s is empty or a number up to max.
