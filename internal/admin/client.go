@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	dialTimeout   = 2 * time.Second
+	clientTimeout = 10 * time.Second
+	answerBytes   = 8 << 20 // largest answer that is read
+)
+
+// ErrNotRunning is returned when nobody answers at the socket.
+var ErrNotRunning = errors.New("no server answers there")
+
+// Client asks a server at its control socket.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient returns a client of the server whose control socket is at path.
+func NewClient(path string) *Client {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	return &Client{path: path, http: http.Client{
+		Timeout: clientTimeout,
+		Transport: &http.Transport{
+			DisableKeepAlives: true, // one question each time it runs
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return dialer.DialContext(ctx, "unix", path)
+			},
+		},
+	}}
+}
+
+// Status asks what the server is and does.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.ask(ctx, http.MethodGet, "/status", "application/json", &s)
+	return s, err
+}
+
+// Samples asks for all metrics.
+func (c *Client) Samples(ctx context.Context) ([]Sample, error) {
+	var samples []Sample
+	err := c.ask(ctx, http.MethodGet, "/metrics", "application/json", &samples)
+	return samples, err
+}
+
+// Exposition asks for all metrics in Prometheus' text format.
+func (c *Client) Exposition(ctx context.Context) ([]byte, error) {
+	return c.do(ctx, http.MethodGet, "/metrics", "text/plain")
+}
+
+// SetLevel changes the log level and returns what it is now.
+func (c *Client) SetLevel(ctx context.Context, level string) (string, error) {
+	var now struct {
+		Level string `json:"level"`
+	}
+	err := c.ask(ctx, http.MethodPut, "/log/"+url.PathEscape(level), "application/json", &now)
+	return now.Level, err
+}
+
+func (c *Client) ask(ctx context.Context, method, path, accept string, into any) error {
+	body, err := c.do(ctx, method, path, accept)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("answer of %s: %w", c.path, err)
+	}
+	return nil
+}
+
+func (c *Client) do(ctx context.Context, method, path, accept string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://viaduct"+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := c.http.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, fmt.Errorf("%s: %w", c.path, ErrNotRunning)
+	} else if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.path, errors.Unwrap(err)) // without the made-up URL
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end already
+	body, err := io.ReadAll(io.LimitReader(resp.Body, answerBytes))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.path, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, errors.New(strings.TrimSpace(string(bytes.ToValidUTF8(body, []byte("?")))))
+	}
+	return body, nil
+}

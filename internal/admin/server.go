@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"viaduct/internal/observe"
+)
+
+// What a client of the socket may take. Its owner is trusted, its bugs are not.
+const (
+	headerTimeout = 2 * time.Second
+	readTimeout   = 5 * time.Second
+	writeTimeout  = 5 * time.Second
+	idleTimeout   = 30 * time.Second
+	headerBytes   = 16 << 10
+	stopTimeout   = 2 * time.Second
+)
+
+// Config is what a Server tells and turns.
+type Config struct {
+	Status  func() Status
+	Metrics prometheus.Gatherer
+	Level   *slog.LevelVar
+	Log     *slog.Logger
+}
+
+// Server answers at the control socket.
+type Server struct {
+	cfg  Config
+	http http.Server
+}
+
+// NewServer returns a server that answers while Run runs.
+func NewServer(cfg Config) *Server {
+	s := &Server{cfg: cfg}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", s.status)
+	mux.HandleFunc("GET /metrics", s.metrics)
+	mux.HandleFunc("PUT /log/{level}", s.level)
+	s.http = http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
+	}
+	return s
+}
+
+// Run answers at l until ctx ends, and closes l. It returns when all is answered.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(l) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("admin: %w", err)
+	case <-ctx.Done():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := s.http.Shutdown(stop)
+	if err != nil { // a client that does not read its answer
+		err = s.http.Close()
+	}
+	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+		err = errors.Join(err, end)
+	}
+	return err
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) { s.reply(w, s.cfg.Status()) }
+
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Accept") != "application/json" {
+		promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{}).ServeHTTP(w, r)
+		return
+	}
+	samples, err := gather(s.cfg.Metrics)
+	if err != nil {
+		s.cfg.Log.Error("metrics could not be gathered", "error", err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	s.reply(w, samples)
+}
+
+func (s *Server) level(w http.ResponseWriter, r *http.Request) {
+	level, err := observe.ParseLevel(r.PathValue("level"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	s.cfg.Level.Set(level)
+	// Never below the new level: the line that says so must not be left out.
+	s.cfg.Log.Log(r.Context(), max(level, slog.LevelInfo), "log level changed", "level", level.String())
+	s.reply(w, struct {
+		Level string `json:"level"`
+	}{level.String()})
+}
+
+// reply sends v as JSON. It is encoded first, so that a failure can still be said.
+func (s *Server) reply(w http.ResponseWriter, v any) {
+	var body bytes.Buffer
+	if err := json.NewEncoder(&body).Encode(v); err != nil {
+		s.cfg.Log.Error("answer could not be encoded", "error", err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body.Bytes()) // a client that is gone needs no answer
+}

@@ -1,0 +1,71 @@
+package observe
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"viaduct/internal/engine"
+)
+
+// Source is what the metrics are read from: an *engine.Engine.
+type Source interface{ Stats() engine.Stats }
+
+// Constants are the metrics that do not change while the program runs.
+type Constants struct {
+	Version      string
+	Transactions int // the most server plus client transactions at once
+}
+
+const prefix = "viaduct_"
+
+// NewRegistry returns all metrics of a server: those of source and notes, of the
+// Go runtime and of the process.
+func NewRegistry(c Constants, source Source, notes *Notes) *prometheus.Registry {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "build_info", Help: "Always 1; the label tells the version.",
+		ConstLabels: prometheus.Labels{"version": c.Version},
+	}, func() float64 { return 1 })
+	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "transactions_limit", Help: "The most server and client transactions that may be in memory.",
+	}, func() float64 { return float64(c.Transactions) })
+	unlogged := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: prefix + "log_lines_lost_total", Help: "Notes that were not logged because the log was slower than they came.",
+	}, func() float64 { return float64(notes.Unlogged()) })
+	registry.MustRegister(build, limit, unlogged, newCollector(source),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return registry
+}
+
+// collector reads the engine's numbers once for each scrape.
+type collector struct {
+	source   Source
+	families []family
+	descs    []*prometheus.Desc
+}
+
+func newCollector(source Source) *collector {
+	c := &collector{source: source, families: families()}
+	for _, f := range c.families {
+		c.descs = append(c.descs, prometheus.NewDesc(prefix+f.name, f.help, f.labels, nil))
+	}
+	return c
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.descs {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	stats := c.source.Stats()
+	for i := range c.families {
+		f := &c.families[i]
+		f.each(&stats, func(value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(c.descs[i], f.kind, value, labels...)
+		})
+	}
+}
