@@ -62,8 +62,15 @@ func (l *loader) unsupportedForm(e hclsyntax.Expression) bool {
 	case *hclsyntax.ObjectConsExpr:
 		l.report(rng, "", "a table {…} is not supported here")
 	case *hclsyntax.IndexExpr:
+		if root, ok := x.Collection.(*hclsyntax.ScopeTraversalExpr); ok && isLater(root.Traversal.RootName()) {
+			l.report(rng, "", notYet, root.Traversal.RootName())
+			break
+		}
 		l.report(x.BracketRange, `write it out, as in header["Subject"]`, "the name in […] must be a plain text")
 	case *hclsyntax.RelativeTraversalExpr:
+		if _, ok := x.Source.(*hclsyntax.IndexExpr); ok {
+			return l.unsupportedForm(x.Source)
+		}
 		l.report(rng, "", "a result has no parts")
 	case *hclsyntax.TemplateJoinExpr:
 		l.report(rng, "", "%%{for} is not supported: an expression has no loop")

@@ -25,6 +25,10 @@ func textField(t func(policy.Party) policy.Text, p policy.Party) func() value {
 	return func() value { return value{kind: text, text: t(p)} }
 }
 
+func wholeURI(p policy.Party) func() value {
+	return func() value { return value{kind: text, text: policy.Whole(p), uri: true} }
+}
+
 // partyFields are the parts of the four URIs.
 func partyFields(prefix string, p policy.Party, header sip.HeaderID) []field {
 	list := []field{
@@ -35,7 +39,7 @@ func partyFields(prefix string, p policy.Party, header sip.HeaderID) []field {
 		{name: "params", make: textField(policy.Params, p), indexed: true},
 	}
 	if p != policy.Dest {
-		list = append(list, field{name: "uri", make: textField(policy.Whole, p)}, field{name: "display", make: textField(policy.Display, p)})
+		list = append(list, field{name: "uri", make: wholeURI(p)}, field{name: "display", make: textField(policy.Display, p)})
 	}
 	if p == policy.From || p == policy.To {
 		list = append(list, field{name: "tag", make: textField(policy.Tag, p)})
@@ -53,7 +57,7 @@ var protocolWords = []string{"udp", "tcp", "tls", "ws", "wss"}
 var fields = slices.Concat(
 	[]field{
 		{name: "method", make: func() value { return value{kind: method} }},
-		{name: "request_uri", make: textField(policy.Whole, policy.Dest)},
+		{name: "request_uri", make: wholeURI(policy.Dest)},
 	},
 	partyFields("dest", policy.Dest, sip.OtherHeader),
 	partyFields("from", policy.From, sip.OtherHeader),
@@ -86,6 +90,12 @@ func fieldNamed(name string) *field {
 		}
 	}
 	return nil
+}
+
+// isLater reports a root of names that this version does not have.
+func isLater(root string) bool {
+	f := fieldNamed(root)
+	return f != nil && f.later
 }
 
 // fieldNames are the names to suggest for a wrong one: of fields under the same

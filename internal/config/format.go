@@ -23,12 +23,10 @@ const beside = 12 // what goes with the end
 
 // Format returns the canonical form of a configuration file: the layout of the
 // library's formatter, and the parts of each rule in the order in which they take
-// effect. Comments stay with what they stand above or beside. The error is
-// Diagnostics when the file cannot be parsed. Formatting twice changes nothing.
-func Format(src []byte) ([]byte, error) { return FormatFile("", src) }
-
-// FormatFile is Format with the name that stands in diagnostics.
-func FormatFile(name string, src []byte) ([]byte, error) {
+// effect. Comments stay with what they stand above or beside. A file that cannot
+// be parsed gives diagnostics instead; name is what they call it. Formatting twice
+// changes nothing.
+func Format(name string, src []byte) ([]byte, Diagnostics) {
 	src = bytes.TrimPrefix(src, []byte("\xef\xbb\xbf"))
 	l := newLoader(name, src, Options{})
 	body := l.parse()

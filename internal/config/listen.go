@@ -42,15 +42,6 @@ func (l *loader) listeners(file *block) {
 }
 
 func (l *loader) listen(b *block) {
-	switch b.label {
-	case "udp":
-	case "tcp", "tls", "ws", "wss":
-		l.report(b.labelR, "", notYet, `listen "`+b.label+`"`)
-		return
-	default:
-		l.report(b.labelR, didYouMeanOr(b.label, quoted(protocolWords[:1])), "unknown transport %q", b.label)
-		return
-	}
 	name, nameRange, _ := l.constant(b.attr("name"))
 	advertise := l.advertise(b.attr("advertise"))
 	address, rng, ok := l.constant(b.attr("address"))
@@ -58,6 +49,9 @@ func (l *loader) listen(b *block) {
 		return
 	}
 	binds, hint := parseListen(address)
+	if len(binds) > 1 && !l.hasIPv6() {
+		binds = binds[:1]
+	}
 	if hint != "" {
 		l.report(rng, hint, "%q is no address to listen on", address)
 		return
@@ -104,6 +98,13 @@ func parseListen(s string) (binds []netip.AddrPort, hint string) {
 		ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
 	}
 	return []netip.AddrPort{ap}, ""
+}
+
+// hasIPv6 reports whether the machine has an IPv6 address, be it loopback's: where
+// IPv6 is switched off, a socket for it cannot be made.
+func (l *loader) hasIPv6() bool {
+	list, err := l.opts.Addresses()
+	return err != nil || slices.ContainsFunc(list, func(a netip.Addr) bool { return a.Unmap().Is6() })
 }
 
 // place puts x where the running configuration has the same socket, else in a

@@ -24,7 +24,7 @@ func (l *loader) bareName(e *hclsyntax.ScopeTraversalExpr) value {
 	case len(path) == 1 && index == nil && sip.MethodOf([]byte(root)) != sip.OtherMethod:
 		return value{kind: method, rng: e.SrcRange, fixed: true, method: sip.MethodOf([]byte(root))}
 	}
-	if f := fieldNamed(path[0]); f != nil && f.later {
+	if isLater(path[0]) {
 		l.report(e.SrcRange, "", notYet, path[0])
 		return value{rng: e.SrcRange}
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
@@ -12,6 +14,8 @@ type blockSpec struct {
 	label  string // what the label says, "" for no label
 	once   bool   // at most one
 	later  bool
+	values []string // what the label can be, when that is limited …
+	coming []string // … and what it can be later
 	attrs  []attrSpec
 	blocks []*blockSpec
 }
@@ -46,7 +50,7 @@ var (
 	destinationsSpec = &blockSpec{name: "destinations", once: true, attrs: []attrSpec{{name: "allow"}, {name: "deny"}}}
 
 	listenSpec = &blockSpec{
-		name: "listen", label: "transport",
+		name: "listen", label: "transport", values: protocolWords[:1], coming: protocolWords[1:],
 		attrs: []attrSpec{
 			{name: "address", required: true},
 			{name: "name"},
@@ -248,6 +252,14 @@ func (l *loader) checkBlock(spec *blockSpec, x *hclsyntax.Block, into *block) *b
 		return nil
 	}
 	label, rng, ok := l.checkLabel(inner, x)
+	if ok && slices.Contains(inner.coming, label) {
+		l.report(rng, "", notYet, x.Type+` "`+label+`"`)
+		return nil
+	}
+	if ok && inner.values != nil && !slices.Contains(inner.values, label) {
+		l.report(rng, didYouMeanOr(label, quoted(inner.values)), "unknown %s %q", inner.label, label)
+		ok = false
+	}
 	b := l.check(x.Body, inner, x.DefRange())
 	if !ok {
 		return nil

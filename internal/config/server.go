@@ -80,7 +80,7 @@ func (l *loader) server(b *block) {
 	}
 	c.Drain = defaultDrain
 	if a := b.attr("drain"); a != nil {
-		if d, ok := l.duration(a, 0, 24*time.Hour, ""); ok {
+		if d, ok := l.duration(a, time.Second, 24*time.Hour, "a second signal ends at once"); ok {
 			c.Drain = d
 		}
 	}

@@ -89,6 +89,7 @@ type value struct {
 
 	group   *group      // group.X
 	present policy.Bool // what has() asks, when it is not "is not empty"
+	uri     bool        // a whole URI of the message
 	fold    bool        // reads in lower case
 	words   []string    // the texts that it can be, when these are known
 }

@@ -42,16 +42,19 @@ func (l *loader) uri(e hclsyntax.Expression, use uriUse) (policy.Text, bool) {
 		}
 		return l.uriTemplate(x.Parts, x.SrcRange, use)
 	case *hclsyntax.TemplateWrapExpr:
-		return l.uriTemplate([]hclsyntax.Expression{x.Wrapped}, x.SrcRange, use)
+		return l.uri(x.Wrapped, use)
 	}
 	v := l.expr(e)
-	if !l.want(&v, anyOf(text), "as a URI") {
+	switch {
+	case !l.want(&v, anyOf(text), "as a URI"):
 		return nil, false
-	}
-	if v.fixed {
+	case v.fixed:
 		return v.text, l.checkURI(v.str, v.rng, use)
+	case v.uri:
+		return v.text, true
 	}
-	return v.text, true
+	l.report(v.rng, `build it in a text, as in "sip:${dest.user}@192.0.2.1"`, "only request_uri, from.uri, to.uri and contact.uri hold a whole URI")
+	return nil, false
 }
 
 // hole stands for a ${} in the fixed part of a URI. It is no character of a URI.
@@ -83,9 +86,6 @@ func (l *loader) uriTemplate(parts []hclsyntax.Expression, rng hcl.Range, use ur
 	whole := frame.String()
 	if len(values) == 0 {
 		return policy.Const(whole), l.checkURI(whole, rng, use)
-	}
-	if whole == string(hole) {
-		return values[0].asText(), true
 	}
 	f, ok := splitFrame(whole)
 	if !ok {
