@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/cobra"
+
+	"viaduct/internal/admin"
+	"viaduct/internal/clock"
+	"viaduct/internal/engine"
+	"viaduct/internal/observe"
+)
+
+// runFlags are the flags of viaduct run.
+type runFlags struct {
+	trace  who
+	level  level
+	format choice
+	socket string
+}
+
+// who is the flag that names whose messages are traced.
+type who struct {
+	observe.Who
+	text string
+}
+
+func (w *who) String() string { return w.text }
+func (w *who) Type() string   { return "WHO" }
+
+func (w *who) Set(text string) (err error) {
+	w.text = text
+	w.Who, err = observe.ParseWho(text)
+	return err
+}
+
+// level is the flag that overrides the log level of the configuration.
+type level struct {
+	slog.Level
+	text string
+}
+
+func (l *level) String() string { return l.text }
+func (l *level) Type() string   { return "LEVEL" }
+
+func (l *level) Set(text string) (err error) {
+	l.text = text
+	l.Level, err = observe.ParseLevel(text)
+	return err
+}
+
+func runCommand() *cobra.Command {
+	flags := runFlags{format: choice{"text", []string{"text", "json"}}}
+	cmd := &cobra.Command{
+		Use:   "run [FILE]",
+		Short: "Serve, as FILE says or with the built-in configuration",
+		Long: `Serves until a signal comes. Without FILE it starts the built-in configuration: it
+listens on loopback only, and says how to place a call.
+
+TERM and INT drain: new calls are refused with 503, what is in setup goes on, then
+the program ends. A second signal ends it at once.
+
+--trace prints the messages of one caller or callee, and of every call they take
+part in, on standard output. WHO is a user (bob), a user at a host
+(bob@example.com), an address (192.0.2.1 or 192.0.2.1:5060) or a Call-ID.`,
+		Example: `  viaduct run
+  viaduct run --trace bob
+  viaduct run /etc/viaduct/viaduct.hcl --log-format json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: action(func(cmd *cobra.Command, args []string) error {
+			return run(cmd, flags, args)
+		}),
+	}
+	cmd.Flags().Var(&flags.trace, "trace", "print the messages of WHO as a ladder")
+	cmd.Flags().Var(&flags.level, "log-level", "debug, info, warn or error (default: what the configuration says)")
+	cmd.Flags().Var(&flags.format, "log-format", "form of the log lines on standard error")
+	cmd.Flags().StringVar(&flags.socket, "socket", defaultSocket(), "control socket")
+	return cmd
+}
+
+// sinks are the parts of a server that look on while the engine works.
+type sinks struct {
+	log    *slog.Logger
+	notes  *observe.Notes
+	tracer *observe.Tracer // nil: nobody is traced
+	admin  *admin.Server
+	socket net.Listener // nil: no control socket
+}
+
+func run(cmd *cobra.Command, flags runFlags, args []string) error {
+	cfg, err := load(cmd.ErrOrStderr(), args)
+	if err != nil {
+		return err
+	}
+	threshold := new(slog.LevelVar)
+	threshold.Set(cfg.Log)
+	if cmd.Flags().Changed("log-level") {
+		threshold.Set(flags.level.Level)
+	}
+	log, err := observe.NewLogger(cmd.ErrOrStderr(), flags.format.value, threshold)
+	if err != nil {
+		return err
+	}
+	s := sinks{log: log, notes: observe.NewNotes(log)}
+	// A trace that nobody reads any more must not end the server.
+	signal.Ignore(syscall.SIGPIPE)
+	e, err := engine.New(engine.Config{
+		Snapshot: cfg.Snapshot, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
+	})
+	if err != nil {
+		return err
+	}
+	if s.socket, err = controlSocket(cmd, flags.socket, log); err != nil {
+		e.Close()
+		return err
+	}
+	if flags.trace.text != "" {
+		s.tracer = observe.NewTracer(flags.trace.Who)
+		e.Trace(s.tracer)
+	}
+	about := admin.About{Version: version(), PID: os.Getpid(), Config: cfg.File, Started: clock.Wall(clock.Now())}
+	s.admin = admin.NewServer(admin.Config{
+		Status: func() admin.Status {
+			return admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())
+		},
+		Metrics: observe.NewRegistry(observe.Constants{Version: about.Version, Transactions: cfg.Transactions}, e, s.notes),
+		Level:   threshold,
+		Log:     log,
+	})
+	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, len(args) == 0)
+	return serve(e, s)
+}
+
+// controlSocket opens the control socket. Without one the server would still
+// serve, so that only a socket that was asked for by name is worth refusing.
+func controlSocket(cmd *cobra.Command, path string, log *slog.Logger) (net.Listener, error) {
+	l, err := admin.Listen(path)
+	if err != nil && !cmd.Flags().Changed("socket") {
+		log.Warn("no control socket: viaduct ctl will not work; name another with --socket", "error", err)
+		return nil, nil
+	}
+	return l, err
+}
+
+// serve runs the engine until it ends, the sinks around it, and tells the
+// service manager (sd_notify(3)).
+func serve(e *engine.Engine, s sinks) error {
+	ctx, drain := context.WithCancel(context.Background())
+	defer drain()
+	looking, close := context.WithCancel(context.Background())
+	var group sync.WaitGroup
+	group.Go(func() { s.notes.Run(looking) })
+	if s.tracer != nil {
+		group.Go(func() {
+			if err := s.tracer.Run(looking, os.Stdout, colour(os.Stdout)); err != nil {
+				e.Trace(nil)
+				s.log.Error("trace ended", "error", err)
+			}
+		})
+	}
+	if s.socket != nil {
+		group.Go(func() {
+			if err := s.admin.Run(looking, s.socket); err != nil {
+				s.log.Error("control socket closed", "error", err)
+			}
+		})
+	}
+	group.Go(func() { obey(looking, e, s.log, drain) })
+	notify(s.log, daemon.SdNotifyReady)
+	err := e.Run(ctx)
+	close()
+	group.Wait()
+	return err
+}
+
+// obey turns signals into what they ask for, until ctx ends.
+func obey(ctx context.Context, e *engine.Engine, log *slog.Logger, drain context.CancelFunc) {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	for draining := false; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case got := <-signals:
+			switch {
+			case got == syscall.SIGHUP:
+				log.Warn("signal ignored: this version reads its configuration at the start only", "signal", got.String())
+			case draining:
+				e.Stop()
+			default:
+				draining = true
+				notify(log, daemon.SdNotifyStopping)
+				drain()
+			}
+		}
+	}
+}
+
+func notify(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("service manager not told", "state", state, "error", err)
+	}
+}
