@@ -48,6 +48,10 @@ func TestAllocations(t *testing.T) {
 			v, _ := m.First(sip.Route)
 			r.RemoveValue(sip.Route, v)
 			r.EnsureContentLength()
+			r.Set(sip.Subject, uri)
+			r.Add("X-New", uri)
+			r.Replace(v, uri)
+			r.DropBody()
 			dst = r.AppendTo(dst[:0])
 		},
 		"popping":        func() { _ = m.Parse(wire); r.Reset(&m); r.PopVia(); dst = r.AppendTo(dst[:0]) },

@@ -32,7 +32,7 @@ func randomText(r *rand.Rand, prefix string) string {
 func TestAgainstReference(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	n := 60000
+	n := 20000
 	if testing.Short() {
 		n = 5000
 	}
@@ -57,7 +57,7 @@ func TestAgainstReference(t *testing.T) {
 func TestMessagesAgainstReference(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(3, 4))
-	n := 20000
+	n := 8000
 	if testing.Short() {
 		n = 2000
 	}

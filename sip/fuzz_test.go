@@ -32,6 +32,7 @@ func FuzzMessage(f *testing.F) {
 		if ok != (err == nil) {
 			t.Fatalf("Parse: got %v, reference says sound: %v", err, ok)
 		}
+		useAll(&m)
 		if m.Answerable() && len(wire) < 30<<10 {
 			out := sip.AppendResponse(nil, &m, &sip.Response{Status: 400, Tag: []byte("t"), Source: source})
 			var back sip.Message
@@ -53,6 +54,29 @@ func FuzzMessage(f *testing.F) {
 			t.Fatalf("rewritten\n got %q\nwant %q", out, ref.wire)
 		}
 	})
+}
+
+// useAll calls what could trip over a message that is not sound.
+func useAll(m *sip.Message) {
+	_ = sip.AppendResponse(nil, m, &sip.Response{Status: 100, Source: source})
+	_ = sip.AppendSkeleton(sip.AppendCancel(sip.AppendAck(nil, m, nil), m, nil), m)
+	_, _, _, _ = m.HeaderPart(), m.Body(), m.RequestURI(), m.ReasonPhrase()
+	var r sip.Rewriter
+	r.Reset(m)
+	v := []byte("v")
+	r.SetRequestURI(v)
+	r.StampVia(source)
+	r.PushVia(v)
+	r.PopVia()
+	r.PushRoute(v)
+	r.AppendRoute(v)
+	r.PushRecordRoute(v)
+	r.SetMaxBreadth(1)
+	r.Set(sip.Subject, v)
+	r.Add("X", v)
+	r.RemoveAll(sip.Contact)
+	r.DropBody()
+	_ = r.AppendTo(nil)
 }
 
 func sameLines(t *testing.T, m *sip.Message, ref *refMessage) {

@@ -16,6 +16,8 @@ func TestIncomplete(t *testing.T) {
 		wantStatus(t, wire[:len(wire)-1], 400)
 		wantStatus(t, wire, 0)
 	}
+	wantStatus(t, nil, 400)
+	wantStatus(t, []byte("OPTIONS sip:bob@example.com SIP/2.0"), 400)
 	if m := wantStatus(t, options("")[:60], 400); m.Answerable() {
 		t.Error("answerable without a whole Via line")
 	}
@@ -274,21 +276,22 @@ func TestLimits(t *testing.T) {
 		wire []byte
 		want int
 	}{
-		"256 headers":             {options(lines(sip.MaxHeaders-base, "X: y\n")), 0},
-		"257 headers":             {options(lines(sip.MaxHeaders-base+1, "X: y\n")), 400},
-		"a line of 20 kB":         {options("X: " + strings.Repeat("y", 20<<10) + "\n"), 0},
-		"header part of 33 kB":    {options("X: " + strings.Repeat("y", 33<<10) + "\n"), 513},
-		"message of 65 kB":        {append(options(""), make([]byte, 65<<10)...), 513},
-		"70 Vias":                 {options(lines(sip.MaxVias-1, "Via: SIP/2.0/UDP h\n")), 0},
-		"71 Vias":                 {options(lines(sip.MaxVias, "Via: SIP/2.0/UDP h\n")), 400},
-		"71 Vias in one line":     {options("Via: SIP/2.0/UDP h" + lines(sip.MaxVias-1, ",SIP/2.0/UDP h") + "\n"), 400},
-		"70 Routes":               {options("Route: <sip:a>" + lines(sip.MaxRoutes-1, ",<sip:a>") + "\n"), 0},
-		"71 Routes":               {options("Route: <sip:a>" + lines(sip.MaxRoutes, ",<sip:a>") + "\n"), 400},
-		"32 parameters":           {options("Via: SIP/2.0/UDP h" + lines(sip.MaxParams, ";a") + "\n"), 0},
-		"33 parameters":           {options("Via: SIP/2.0/UDP h" + lines(sip.MaxParams+1, ";a") + "\n"), 400},
-		"33 URI parameters":       {options("Route: <sip:h" + lines(sip.MaxParams+1, ";a") + ">\n"), 400},
-		"user of 257":             {options("Route: <sip:" + lines(sip.MaxUser+1, "u") + "@h>\n"), 400},
-		"URI of 2 kB in a header": {options("Route: <sip:h;x=" + lines(sip.MaxURI, "u") + ">\n"), 400},
+		"256 headers":               {options(lines(sip.MaxHeaders-base, "X: y\n")), 0},
+		"257 headers":               {options(lines(sip.MaxHeaders-base+1, "X: y\n")), 400},
+		"a line of 20 kB":           {options("X: " + strings.Repeat("y", 20<<10) + "\n"), 0},
+		"header part of 33 kB":      {options("X: " + strings.Repeat("y", 33<<10) + "\n"), 513},
+		"message of 65 kB":          {append(options(""), make([]byte, 65<<10)...), 513},
+		"a datagram of 65535 bytes": {append(options(""), make([]byte, 65535-len(options("")))...), 0},
+		"70 Vias":                   {options(lines(sip.MaxVias-1, "Via: SIP/2.0/UDP h\n")), 0},
+		"71 Vias":                   {options(lines(sip.MaxVias, "Via: SIP/2.0/UDP h\n")), 400},
+		"71 Vias in one line":       {options("Via: SIP/2.0/UDP h" + lines(sip.MaxVias-1, ",SIP/2.0/UDP h") + "\n"), 400},
+		"70 Routes":                 {options("Route: <sip:a>" + lines(sip.MaxRoutes-1, ",<sip:a>") + "\n"), 0},
+		"71 Routes":                 {options("Route: <sip:a>" + lines(sip.MaxRoutes, ",<sip:a>") + "\n"), 400},
+		"32 parameters":             {options("Via: SIP/2.0/UDP h" + lines(sip.MaxParams, ";a") + "\n"), 0},
+		"33 parameters":             {options("Via: SIP/2.0/UDP h" + lines(sip.MaxParams+1, ";a") + "\n"), 400},
+		"33 URI parameters":         {options("Route: <sip:h" + lines(sip.MaxParams+1, ";a") + ">\n"), 400},
+		"user of 257":               {options("Route: <sip:" + lines(sip.MaxUser+1, "u") + "@h>\n"), 400},
+		"URI of 2 kB in a header":   {options("Route: <sip:h;x=" + lines(sip.MaxURI, "u") + ">\n"), 400},
 		"Request-URI of 2 kB": {[]byte(strings.Replace(string(options("")), "sip:bob@example.com SIP",
 			"sip:h;x="+lines(sip.MaxURI, "u")+" SIP", 1)), 414},
 		"tag of 256": {[]byte(strings.Replace(string(options("")), "tag=a1", "tag="+lines(sip.MaxTag, "t"), 1)), 0},

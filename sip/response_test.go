@@ -115,6 +115,35 @@ func TestResponseToDamage(t *testing.T) {
 		"From: <sip:alice@example.com>;tag=a1\nTo: <sip:bob@example.com>;tag=t\nCSeq: 7 OPTIONS\nContent-Length: 0\n\n")))
 }
 
+// A damaged line is none for the views.
+func TestViewsOfDamage(t *testing.T) {
+	t.Parallel()
+	whole := string(options("Max-Breadth: 9\n"))
+	for name, failed := range map[string]func(m *sip.Message) error{
+		"To":           func(m *sip.Message) error { _, err := m.ToAddress(); return err },
+		"From":         func(m *sip.Message) error { _, err := m.FromAddress(); return err },
+		"CSeq":         func(m *sip.Message) error { _, err := m.Sequence(); return err },
+		"Via":          func(m *sip.Message) error { _, err := m.TopVia(); return err },
+		"Max-Forwards": func(m *sip.Message) error { _, _, err := m.MaxForwardsValue(); return err },
+		"Max-Breadth":  func(m *sip.Message) error { _, _, err := m.MaxBreadthValue(); return err },
+	} {
+		var m sip.Message
+		if err := m.Parse([]byte(strings.Replace(whole, "\r\n"+name+": ", "\r\n"+name+": \n", 1))); err == nil {
+			t.Errorf("%s: no fault", name)
+		}
+		if failed(&m) == nil {
+			t.Errorf("%s: the damaged line is read", name)
+		}
+		out := sip.AppendResponse(nil, &m, &sip.Response{Status: 400, Tag: []byte("t")})
+		if line(string(out), name+": ") != "" {
+			t.Errorf("%s: copied into %q", name, out)
+		}
+		if m.ToTag() != nil {
+			t.Errorf("%s: To tag %q", name, m.ToTag())
+		}
+	}
+}
+
 func TestStatusText(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]string{

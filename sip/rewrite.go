@@ -6,8 +6,8 @@ import (
 	"strconv"
 )
 
-// Rewriter is a few sorted range edits over a Message; all else is copied
-// verbatim. Texts given are copied into the Rewriter, so they may be reused at
+// Rewriter is a few sorted range edits over a Message that passed Parse; all else
+// is copied verbatim. Texts given are copied into the Rewriter, so they may be reused at
 // once. It keeps its buffers over Reset and allocates nothing in steady state.
 // Positions and values always refer to the message as received; edits of what
 // another edit takes out are void.
@@ -134,8 +134,8 @@ func (r *Rewriter) below(id HeaderID, pos int) int {
 
 func (r *Rewriter) belowVias() int { return r.below(Via, int(r.m.lineEnd)) }
 
-// bottom is the position of the empty line.
-func (r *Rewriter) bottom() int { return r.m.body - 2 }
+// bottom is the position of the empty line; of a message without one, of nothing useful.
+func (r *Rewriter) bottom() int { return max(r.m.body-2, 0) }
 
 // StampVia writes received and rport into the top Via of a received request
 // (RFC 3261 §18.2.1, RFC 3581 §4); what the sender wrote there is replaced. src

@@ -10,10 +10,9 @@ import (
 	"viaduct/sip"
 )
 
-// torture gives the verdict on each message as a datagram; 0 is a sound message,
-// drop a response with a fault. The second column is what RFC 4475 is after.
-const drop = -1
+const drop = -1 // a response with a fault
 
+// torture gives the verdict on each message as a datagram; 0 is a sound message.
 var torture = map[string]int{
 	"rfc4475/wsinv":      0,
 	"rfc4475/intmeth":    0,
@@ -88,7 +87,8 @@ func readTorture(t testing.TB, name string) []byte {
 	return b
 }
 
-// Proves: TO-14, TO-15, TO-16, TO-17, TO-18, TO-19, TO-20, TO-21, TO-22, TO-23, TO-27, TO-28, TO-29, TO-30, TO-31, TO-32, TO-34, TO-41, TO-42
+// Of TO-15, TO-16 and TO-42 this shows the datagram's half only: closing a stream is not ours.
+// Proves: TO-14, TO-17, TO-18, TO-19, TO-20, TO-21, TO-22, TO-23, TO-27, TO-28, TO-29, TO-30, TO-31, TO-32, TO-34, TO-41
 func TestTorture(t *testing.T) {
 	t.Parallel()
 	files, _ := filepath.Glob("testdata/rfc*/*.sip")
@@ -150,7 +150,7 @@ func TestUnquotedCommaInDisplayName(t *testing.T) {
 	}
 }
 
-// Proves: TO-15, TO-16, TO-42
+// What a stream waits for, takes, and gives up at (the framing of TO-15, TO-16 and TO-42).
 func TestTortureOnStreams(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]sip.FrameKind{

@@ -137,7 +137,7 @@ func TestURIParts(t *testing.T) {
 	}
 }
 
-// Proves: UR-1, UR-2, UR-3, UR-4, UR-9, UR-12, UR-13, UR-14, UR-15, UR-17, UR-18
+// Proves: UR-1, UR-3, UR-4, UR-9, UR-13, UR-14, UR-15, UR-17, UR-18
 func TestEqualURIs(t *testing.T) {
 	t.Parallel()
 	// RFC 3261 §19.1.4 and RFC 5954 §4.2 give most of these.
@@ -203,12 +203,13 @@ func TestEqualURIs(t *testing.T) {
 	}
 }
 
-// Proves: UR-6, UR-7, UR-8
+// Proves: UR-6, UR-7, UR-8, UR-12
 func TestAppendRequestURI(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{
 		"sip:a:b@h;method=X;y=z": "sip:a:b@h;y=z",
 		"sip:b@h:5070;maddr=1.1.1.1;METHOD=INVITE;transport=tcp;ttl=1;user=phone;u?Route=%3Csip:x%3E": "sip:b@h:5070;maddr=1.1.1.1;transport=tcp;ttl=1;user=phone;u",
+		"sip:b@h;ob;gr=urn:uuid:f81d": "sip:b@h;ob;gr=urn:uuid:f81d",
 		"sip:b@h;m%65thod=X":          "sip:b@h",
 		"sip:b;method=x@h;methods=y":  "sip:b;method=x@h;methods=y",
 		"tel:+1;method=x?y":           "tel:+1;method=x?y",
