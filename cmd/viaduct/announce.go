@@ -31,17 +31,18 @@ Viaduct runs with its built-in configuration, a proxy for trying it out.
                   port of this machine it goes where its Request-URI says. It
                   stays on this proxy until its BYE.
 
-Place a call, in the directory of the source, from two other terminals. sipp is a
-SIP load generator (Debian: apt-get install sip-tester).
+Place a call: a callee in a second terminal, a caller in a third, both in the
+directory of the source. (sipp is in Debian's package sip-tester.)
 
-  the callee      sipp -sf examples/sipp/uas.xml -i 127.0.0.1 -p 5070
-  the caller      sipp -sf examples/sipp/uac.xml -i 127.0.0.1 -p 5080 -s bob -m 1 %[1]s
+    sipp -sf examples/sipp/uas.xml -i 127.0.0.1 -p 5070
+    sipp -sf examples/sipp/uac.xml -i 127.0.0.1 -p 5080 -s bob -m 1 %[1]s
 
-(The scenarios built into sipp would do as well, but they ignore Record-Route.)
+The scenarios that are built into sipp get through, too, but take no notice of
+Record-Route.
 
-  watch it        viaduct run --trace bob
-  ask it          viaduct ctl status
-  your own rules  viaduct run FILE; docs/configuration.md tells how to write one
-  stop it         Ctrl-C: calls in setup are brought to an end first
+  Watch it        viaduct run --trace bob
+  Ask it          viaduct ctl status
+  Your own rules  viaduct run FILE
+  Stop it         Ctrl-C: calls in setup are brought to an end first
 
 `
