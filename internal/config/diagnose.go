@@ -145,7 +145,7 @@ func (l *loader) mask(line string, first int) string {
 	b := []byte(line)
 	for _, s := range l.secretRanges {
 		for i := max(s.Start.Byte-first, 0); i < min(s.End.Byte-first, len(b)); i++ {
-			if b[i] > ' ' && b[i] < 0x7f {
+			if b[i] != '\t' {
 				b[i] = '*'
 			}
 		}

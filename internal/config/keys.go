@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
 	"viaduct/internal/proxy"
@@ -94,6 +96,16 @@ func (l *loader) hideSecrets(body *hclsyntax.Body) {
 		if a := b.Body.Attributes["secret"]; a != nil {
 			l.secretRanges = append(l.secretRanges, a.Expr.Range())
 		}
+	}
+}
+
+// secretText finds what a secret attribute says in a file that cannot be parsed.
+var secretText = regexp.MustCompile(`\bsecret\s*=\s*(\[[^\]]*|[^\n]*)`)
+
+// hideSecretText is hideSecrets for a file that cannot be parsed.
+func (l *loader) hideSecretText() {
+	for _, m := range secretText.FindAllSubmatchIndex(l.src, -1) {
+		l.secretRanges = append(l.secretRanges, hcl.Range{Start: hcl.Pos{Byte: m[2]}, End: hcl.Pos{Byte: m[3]}})
 	}
 }
 

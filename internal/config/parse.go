@@ -20,6 +20,7 @@ func (l *loader) parse() *hclsyntax.Body {
 	if !diags.HasErrors() {
 		return file.Body.(*hclsyntax.Body)
 	}
+	l.hideSecretText()
 	var rest Diagnostics
 	for _, d := range diags {
 		if d.Severity != hcl.DiagError {
@@ -100,6 +101,10 @@ func (l *loader) syntax(d *hcl.Diagnostic) Diagnostic {
 	if d.Subject != nil {
 		rng = *d.Subject
 	}
+	if d.Summary == "Unbalanced parentheses" && d.Context != nil {
+		// the library points at what stands where the ) should be
+		rng.Start, rng.End = d.Context.Start, d.Context.Start
+	}
 	if p, ok := plainer[d.Summary]; ok {
 		return l.diagnostic(rng, p.hint, p.message)
 	}
@@ -107,6 +112,13 @@ func (l *loader) syntax(d *hcl.Diagnostic) Diagnostic {
 	if message != "" {
 		message = strings.ToLower(message[:1]) + message[1:]
 	}
-	first, _, _ := strings.Cut(strings.ReplaceAll(d.Detail, "\n", " "), ". ")
-	return l.diagnostic(rng, strings.TrimSuffix(first, "."), message)
+	hint := strings.Join(strings.Fields(d.Detail), " ")
+	if first, _, more := strings.Cut(hint, ". "); more && len(hint) > longHint {
+		hint = first
+	}
+	return l.diagnostic(rng, strings.TrimSuffix(hint, "."), message)
 }
+
+// longHint is how long a hint of the library may be before only its first
+// sentence is shown.
+const longHint = 100

@@ -204,11 +204,21 @@ func (l *loader) check(body *hclsyntax.Body, spec *blockSpec, rng hcl.Range) *bl
 		}
 	}
 	for _, a := range spec.attrs {
-		if a.required && b.attrs[a.name] == nil {
+		if a.required && b.attrs[a.name] == nil && !misspelled(a.name, body, spec) {
 			l.report(rng, "", "%s needs %s", spec.name, a.name)
 		}
 	}
 	return b
+}
+
+// misspelled reports whether an unknown attribute was probably meant as name.
+func misspelled(name string, body *hclsyntax.Body, spec *blockSpec) bool {
+	for said := range body.Attributes {
+		if spec.attrNamed(said) == nil && nearest(said, spec.words()) == name {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *loader) checkAttr(b *block, name string, a *hclsyntax.Attribute) {

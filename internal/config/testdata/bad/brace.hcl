@@ -1,0 +1,3 @@
+listen "udp" { address = "127.0.0.1:5060" }
+rule "a" {
+  drop = true

@@ -1,0 +1,5 @@
+listen "udp" { address = "127.0.0.1:5060" }
+rule "a" {
+  when = (method == INVITE
+  drop = true
+}

@@ -1,0 +1,1 @@
+server { secret = ["a very good secret indeed", "another one] }
