@@ -86,7 +86,8 @@ func (r *reader) rewind(n int) {
 // maxErrors is how many failed receives in a row end a wake-up.
 const maxErrors = 16
 
-// read takes turns until the socket is empty and then returns false, to wait.
+// read takes turns until the socket is empty and then returns false, to wait;
+// true means that the socket is closed or fails.
 // It runs inside the raw connection's Read. A short batch means that the socket
 // was empty: the poller is edge-triggered and remembers what arrived since, so
 // there is no need for a receive that finds nothing.
@@ -102,22 +103,20 @@ func (r *reader) read(fd uintptr) bool {
 			}
 		case unix.EINTR:
 		case unix.EAGAIN:
-			if failed == 0 {
-				// A wake-up without a datagram: the edge of an ICMP error
-				// whose pending errno somebody's send has consumed.
-				r.hear(fd)
-			}
+			// Perhaps the edge was that of an ICMP error whose pending errno
+			// somebody's send has consumed.
+			r.hear(fd)
 			return false
 		default:
 			// IP_RECVERR: a pending ICMP error is reported here once; the
 			// datagrams behind it are still there.
-			failed++
 			if !r.hear(fd) {
 				r.s.counters.errors.Add(1)
+				failed++
 			}
 		}
 	}
-	return r.s.closed.Load()
+	return true
 }
 
 // hear reads the error queue and takes a turn when it held something.

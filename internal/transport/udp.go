@@ -150,7 +150,8 @@ func (u *UDP) Counters() Counters {
 	return sum
 }
 
-// Close closes all sockets. Their Serve returns.
+// Close closes all sockets and waits for the turns in progress, so that no turn
+// may call it. Their Serve returns.
 func (u *UDP) Close() error {
 	var first error
 	for _, s := range u.sockets {
@@ -167,7 +168,7 @@ func (s *Socket) Listener() flow.Listener { return s.listener }
 // Addr is the bound address with the port in use.
 func (s *Socket) Addr() netip.AddrPort { return s.bind }
 
-// Close ends Serve and all sending.
+// Close ends Serve and all sending. It waits for the turn in progress.
 func (s *Socket) Close() error {
 	s.closed.Store(true)
 	return s.conn.Close()

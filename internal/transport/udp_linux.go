@@ -33,6 +33,11 @@ func afterBind(raw syscall.RawConn) error {
 }
 
 func setOptions(fd int, cfg *UDPConfig) error {
+	// The net package permits broadcast. Nothing here is ever sent to one
+	// (RFC 4475 §3.3.10): with the option off the kernel refuses.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 0); err != nil {
+		return err
+	}
 	setBuffer(fd, unix.SO_RCVBUFFORCE, unix.SO_RCVBUF, cfg.ReceiveBuffer)
 	if cfg.SendBuffer > 0 {
 		setBuffer(fd, unix.SO_SNDBUFFORCE, unix.SO_SNDBUF, cfg.SendBuffer)
