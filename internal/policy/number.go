@@ -61,8 +61,9 @@ func NotZero(n Number) Bool { return func(f *Facts) bool { return n(f) != 0 } }
 // Decimal is n as text.
 func Decimal(n Number) Text {
 	return func(f *Facts) []byte {
+		x := n(f) // may build texts itself
 		mark := len(f.Scratch)
-		f.Scratch = strconv.AppendInt(f.Scratch, n(f), 10)
+		f.Scratch = strconv.AppendInt(f.Scratch, x, 10)
 		return f.keep(mark)
 	}
 }
@@ -70,8 +71,9 @@ func Decimal(n Number) Text {
 // AddrText is a as text, empty when there is none.
 func AddrText(a Addr) Text {
 	return func(f *Facts) []byte {
+		x := a(f) // may build texts itself
 		mark := len(f.Scratch)
-		if x := a(f); x.IsValid() {
+		if x.IsValid() {
 			f.Scratch = x.AppendTo(f.Scratch)
 		}
 		return f.keep(mark)
