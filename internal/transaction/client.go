@@ -107,6 +107,7 @@ func (t *Table) Reserve(method sip.Method) *Client {
 		cancel: wheel.Timer{Kind: kindClientCancel, Slot: slot},
 	}
 	t.kinds[c.kind()].Live++
+	t.open++
 	return c
 }
 
@@ -136,6 +137,7 @@ func (t *Table) Start(now clock.Instant, c *Client, wire []byte, hop flow.Hop, f
 // Release gives back a reserved client that was not started.
 func (t *Table) Release(c *Client) {
 	if c.state == idle {
+		t.moved(idle, terminated)
 		c.state = terminated
 		t.freeClient(c)
 	}
@@ -149,6 +151,7 @@ func (t *Table) Abandon(c *Client) { t.runClient(0, c, evBroken, nil, nil, nil) 
 // of the do-bits. wire is the request at hand, m the response, if any.
 func (t *Table) runClient(now clock.Instant, c *Client, e event, wire []byte, m *sip.Message, fx *effect.List) do {
 	next, d := c.machine().step(c.state, e)
+	t.moved(c.state, next)
 	c.state = next
 	if d&doStopResend != 0 {
 		t.wheel.Stop(&c.resend)

@@ -17,6 +17,10 @@ const (
 	numStates
 )
 
+// underWay reports whether a transaction in s has no final response yet and is not
+// given up.
+func (s state) underWay() bool { return s >= idle && s <= proceeding }
+
 // event is what can happen to a machine.
 type event uint8
 

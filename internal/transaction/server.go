@@ -87,8 +87,16 @@ func (t *Table) newServer(now clock.Instant, id *identity, from flow.Flow) *Serv
 	t.index.insert(tagOf(id.key), slot)
 	t.kinds[s.kind()].Started++
 	t.kinds[s.kind()].Live++
+	t.open++
 	t.runServer(now, s, evStart, nil, nil)
 	return s
+}
+
+// moved keeps count of the transactions under way.
+func (t *Table) moved(from, to state) {
+	if from.underWay() && !to.underWay() {
+		t.open--
+	}
 }
 
 // tagOf is the part of a key that the index goes by; the shard was chosen by Lo.
@@ -98,6 +106,7 @@ func tagOf(k Key) uint32 { return uint32(k.Hi) }
 // order of the do-bits. wire is the response at hand, if any.
 func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx *effect.List) do {
 	next, d := s.machine().step(s.state, e)
+	t.moved(s.state, next)
 	s.state = next
 	if d&doStopResend != 0 {
 		t.wheel.Stop(&s.resend)
@@ -149,6 +158,7 @@ func (t *Table) fireServer(now clock.Instant, slot uint32, e event, fx *effect.L
 // that without a transaction (RFC 3261 §16.10), and its copies too.
 func (t *Table) Forget(s *Server) {
 	if s.live() {
+		t.moved(s.state, terminated)
 		s.state = terminated
 		t.freeServer(s)
 	}

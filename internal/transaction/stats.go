@@ -30,6 +30,7 @@ type KindStats struct {
 // Stats are counters since start and gauges of now.
 type Stats struct {
 	Servers, Clients                                     int
+	UnderWay                                             int // of both, those without a final response
 	Bytes                                                int // kept message bytes
 	ServerRetransmissions, ClientRetransmissions         uint64
 	TimedOut, ServerTimedOut, Strays, AbsorbedDuplicates uint64
@@ -43,6 +44,7 @@ func (t *Table) Stats() Stats {
 	s := Stats{
 		Servers:               t.servers.Used(),
 		Clients:               t.clients.Used(),
+		UnderWay:              t.open,
 		Bytes:                 t.bytes.Held(),
 		ServerRetransmissions: k[InviteServer].Retransmitted + k[NonInviteServer].Retransmitted,
 		ClientRetransmissions: k[InviteClient].Retransmitted + k[NonInviteClient].Retransmitted,

@@ -35,6 +35,28 @@ func TestTheBoundIsOverServersAndClients(t *testing.T) {
 	is(t, f.request(flow.UDP, received("BYE")).Verdict, transaction.NewRequest)
 }
 
+// A finished transaction only absorbs copies: it takes no room from those under
+// way, up to a bound of its own.
+func TestFinishedTransactionsHaveTheirOwnBound(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, transaction.Config{Max: 2})
+	n := 0
+	for ; n < 1000; n++ {
+		bye := received("BYE", "nashds8", fmt.Sprint("branch", n))
+		r := f.request(flow.UDP, bye)
+		if r.Verdict == transaction.Full {
+			break
+		}
+		f.respond(r.Server, bye, 200, "x")
+	}
+	if n != 42 {
+		t.Errorf("%d finished transactions were taken, want 42", n)
+	}
+	if got := f.table.Stats().UnderWay; got != 0 {
+		t.Errorf("%d are counted as under way, want 0", got)
+	}
+}
+
 func TestHandlesDieWithTheirTransaction(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, transaction.Config{Shard: 9})
