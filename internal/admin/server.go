@@ -24,7 +24,7 @@ const (
 	writeTimeout  = 5 * time.Second
 	idleTimeout   = 30 * time.Second
 	headerBytes   = 16 << 10
-	stopTimeout   = 2 * time.Second
+	stopTimeout   = time.Second
 )
 
 // Config is what a Server tells and turns.
