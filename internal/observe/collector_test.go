@@ -1,7 +1,9 @@
 package observe
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -89,5 +91,39 @@ func TestEveryNumberIsAMetric(t *testing.T) {
 		if !known {
 			t.Errorf("no metric for %s (%v)", path, value)
 		}
+	}
+}
+
+// The table in docs/operations.md is made of the help texts; -update rewrites it.
+func TestTheOperationsManualListsEveryMetric(t *testing.T) {
+	t.Parallel()
+	const file, begin, end = "../../docs/operations.md", "<!-- metrics -->\n", "<!-- end of metrics -->"
+	manual, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(manual), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("%s has no place for the metrics", file)
+	}
+	var table strings.Builder
+	table.WriteString("| metric | labels | what it tells |\n|---|---|---|\n")
+	for _, f := range families() {
+		labels := "`" + strings.Join(f.labels, "` `") + "`"
+		if len(f.labels) == 0 {
+			labels = ""
+		}
+		fmt.Fprintf(&table, "| `%s%s` | %s | %s |\n", prefix, f.name, labels, f.help)
+	}
+	want := before + begin + table.String() + end + after
+	if want == string(manual) {
+		return
+	}
+	if !*update {
+		t.Fatalf("%s does not list the metrics as they are: run go test ./internal/observe -update", file)
+	}
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
