@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
@@ -153,5 +154,52 @@ func TestTraceOfOneCall(t *testing.T) {
 		if strings.Contains(got, bad) {
 			t.Errorf("%q in the trace:\n%s", bad, got)
 		}
+	}
+}
+
+// What the README shows as a configuration is one, in its usual form.
+func TestTheReadmesConfigurationIsRight(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(readme), "```hcl\n")
+	text, _, ok := strings.Cut(rest, "```\n")
+	if !ok {
+		t.Fatal("no configuration in the README")
+	}
+	file := configure(t, "%s", text)
+	if out, err := exec.Command(binary, "check", file).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if out, err := exec.Command(binary, "fmt", "-d", file).CombinedOutput(); err != nil || len(out) != 0 {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// The README shows the commands that the program prints.
+func TestTheReadmesCommandsAreThePrintedOnes(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("../cmd/viaduct/announce.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := strings.ReplaceAll(string(source), "%[1]s", "127.0.0.1:5060")
+	n := 0
+	for line := range strings.Lines(string(readme)) {
+		if strings.HasPrefix(line, "    sipp ") {
+			n++
+			if !strings.Contains(printed, line) {
+				t.Errorf("the program does not print: %s", line)
+			}
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d sipp commands in the README, want 2", n)
 	}
 }

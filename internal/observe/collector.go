@@ -13,7 +13,7 @@ type Source interface{ Stats() engine.Stats }
 // Constants are the metrics that do not change while the program runs.
 type Constants struct {
 	Version      string
-	Transactions int // the most server plus client transactions at once
+	Transactions int // the most server plus client transactions under way
 }
 
 const prefix = "viaduct_"
@@ -27,7 +27,7 @@ func NewRegistry(c Constants, source Source, notes *Notes) *prometheus.Registry 
 		ConstLabels: prometheus.Labels{"version": c.Version},
 	}, func() float64 { return 1 })
 	limit := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: prefix + "transactions_limit", Help: "The most server and client transactions that may be in memory.",
+		Name: prefix + "transactions_limit", Help: "The most server and client transactions that may be without a final response.",
 	}, func() float64 { return float64(c.Transactions) })
 	unlogged := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: prefix + "log_lines_lost_total", Help: "Notes that were not logged because the log was slower than they came.",

@@ -124,7 +124,8 @@ func byKind(name, help string, kind prometheus.ValueType, read func(k *transacti
 }
 
 var transactionFamilies = []family{
-	byKind("transactions", "Transactions in memory, by kind. Their sum is bounded by viaduct_transactions_limit.", gauge, func(k *transaction.KindStats) float64 { return float64(k.Live) }),
+	byKind("transactions", "Transactions in memory, by kind; finished ones are kept for 32 s to absorb what is sent again.", gauge, func(k *transaction.KindStats) float64 { return float64(k.Live) }),
+	level("transactions_under_way", "Server and client transactions without a final response. The bound is viaduct_transactions_limit.", func(s *engine.Stats) int { return s.Proxy.Transactions.UnderWay }),
 	byKind("transactions_started_total", "Transactions started, by kind.", counter, func(k *transaction.KindStats) float64 { return float64(k.Started) }),
 	byKind("transaction_timeouts_total", "Transactions ended by timer B, F or H (RFC 3261 §17), and requests nobody answered, by kind.", counter, func(k *transaction.KindStats) float64 { return float64(k.TimedOut) }),
 	byKind("transaction_retransmissions_total", "Messages sent again, by kind.", counter, func(k *transaction.KindStats) float64 { return float64(k.Retransmitted) }),
