@@ -105,6 +105,9 @@ func (l *loader) syntax(d *hcl.Diagnostic) Diagnostic {
 		// the library points at what stands where the ) should be
 		rng.Start, rng.End = d.Context.Start, d.Context.Start
 	}
+	if at := l.source(rng); d.Summary == "Invalid expression" && (at == "" || at[0] == '\n' || at[0] == '\r') {
+		return l.diagnostic(rng, "put ( ) around an expression that goes on in the next line", "a value is missing at the end of the line")
+	}
 	if p, ok := plainer[d.Summary]; ok {
 		return l.diagnostic(rng, p.hint, p.message)
 	}

@@ -1,0 +1,4 @@
+rule "crlf" {
+  drop = true
+  when = true
+}

@@ -1,0 +1,4 @@
+rule "no newline" {
+  drop = true # a
+  when = true # b
+}
