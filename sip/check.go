@@ -52,9 +52,10 @@ func (m *Message) checkDialog() error {
 	return nil
 }
 
-// checkAddress judges To or From; a sip or sips URI in it has to parse whole.
+// checkAddress judges To or From; in a request a sip or sips URI in it has to
+// parse whole. A response goes back by its Vias, whatever these say.
 func (m *Message) checkAddress(id HeaderID, view int, a *Address) error {
-	if _, err := m.address(view, id, a); err != nil {
+	if _, err := m.address(view, id, a); err != nil || !m.request {
 		return err
 	}
 	var u URI
