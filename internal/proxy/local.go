@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"net/netip"
 
 	"viaduct/internal/flow"
@@ -20,26 +19,43 @@ func (s *Snapshot) ownSentBy(v *sip.ViaValue) bool {
 			continue
 		}
 		if l.sentBy != "" {
-			if len(v.SentBy) == len(l.sentBy) && bytes.EqualFold(v.SentBy, []byte(l.sentBy)) {
+			if sentByPort(v) == l.shownPort && sip.EqualHost(v.Host, l.shownHost) {
 				return true
 			}
 			continue
 		}
-		if v.Port == l.Bind.Port() && s.Names.Contains(v.Host) {
+		if sentByPort(v) == l.Bind.Port() && s.Names.Contains(v.Host) {
 			return true
 		}
 	}
 	return false
 }
 
+// sentByPort is the port of a sent-by. Who handles a Via may leave the default out.
+func sentByPort(v *sip.ViaValue) uint16 {
+	if v.Port != 0 {
+		return v.Port
+	}
+	return flow.ParseProtocol(v.Transport).DefaultPort()
+}
+
+// isUs reports whether a SIP URI leads to this server: by its maddr where it has
+// one, because that is where it would be sent, whatever its host.
+func (s *Snapshot) isUs(u *sip.URI) bool {
+	if !u.IsSIP() {
+		return false
+	}
+	if maddr := u.MAddr(); maddr != nil {
+		return s.namesUs(maddr, u.Port)
+	}
+	return s.namesUs(u.Host, u.Port)
+}
+
 // namesUs reports whether host and port of a SIP URI name this server: its
 // domains, names and addresses, with the port of a listener (RT-5).
 func (s *Snapshot) namesUs(host []byte, port uint16) bool {
 	if addr, ok := sip.HostAddr(host); ok {
-		if port == 0 {
-			port = flow.UDP.DefaultPort()
-		}
-		return s.listensAt(addr, port, host)
+		return s.listensAt(addr.Unmap(), orDefault(port), host)
 	}
 	if !s.Names.Contains(host) && !s.Domains.Contains(host) {
 		return false
@@ -51,7 +67,7 @@ func (s *Snapshot) namesUs(host []byte, port uint16) bool {
 func (s *Snapshot) listensAt(addr netip.Addr, port uint16, host []byte) bool {
 	for i := range s.Listeners {
 		l := &s.Listeners[i]
-		if l.Protocol == flow.None || l.Bind.Port() != port {
+		if !l.hasPort(port) {
 			continue
 		}
 		if bind := l.Bind.Addr(); bind == addr {
@@ -66,18 +82,36 @@ func (s *Snapshot) listensAt(addr netip.Addr, port uint16, host []byte) bool {
 
 func (s *Snapshot) hasPort(port uint16) bool {
 	for i := range s.Listeners {
-		if l := &s.Listeners[i]; l.Protocol != flow.None && l.Bind.Port() == port {
+		if s.Listeners[i].hasPort(port) {
 			return true
 		}
 	}
 	return false
 }
 
+// hasPort reports whether l is reached at a port: that of its socket, or the one
+// that it advertises because something in front of it forwards that.
+func (l *Listener) hasPort(port uint16) bool {
+	return l.Protocol != flow.None && (l.Bind.Port() == port || l.Advertise != "" && l.shownPort == port)
+}
+
 // responsible reports whether u is a resource of this proxy (§16.5): in one of
-// its domains, whatever the port, or at the server itself.
+// its domains, whatever the port, or at the server itself. A domain that is an
+// address is one only at our ports, since anybody else may live at another port.
+// With an maddr the Request-URI is its own only target.
 func (s *Snapshot) responsible(u *sip.URI) bool {
-	if !u.IsSIP() {
+	if !u.IsSIP() || u.Params.Has("maddr") {
 		return false
 	}
+	if _, literal := u.Addr(); literal {
+		return s.namesUs(u.Host, u.Port) || s.Domains.Contains(u.Host) && s.hasPort(orDefault(u.Port))
+	}
 	return s.Domains.Contains(u.Host) || s.namesUs(u.Host, u.Port)
+}
+
+func orDefault(port uint16) uint16 {
+	if port == 0 {
+		return flow.UDP.DefaultPort()
+	}
+	return port
 }

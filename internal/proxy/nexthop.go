@@ -25,15 +25,20 @@ func (c *Core) hopOf(rc *ResponseContext, arrival flow.Flow, route *sip.URI, uri
 		}
 		hop, status = c.locate(rc.snap, next, arrival, t)
 	}
-	if status == 0 && rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) {
-		return hop, 403
+	switch {
+	case status != 0:
+	case hop.Local.Addr().IsUnspecified(): // no route, so there is no address to show (§18.1.1)
+		status = 503
+	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.Trust.Contains(arrival.Remote.Addr()):
+		status = 403
 	}
 	return hop, status
 }
 
 // mayReach holds that a target of a group is reached inside a dialog only with
 // a cookie that was made for a call to or from that group (seams.md §3): one
-// legal call is no ticket to the trunk.
+// legal call is no ticket to the trunk. Those who may pre-load a Route have that
+// ticket already.
 func (rc *ResponseContext) mayReach(a netip.Addr) bool {
 	marks := rc.snap.groupsOf[a]
 	for _, m := range marks {
@@ -66,13 +71,17 @@ func (c *Core) locate(s *Snapshot, u *sip.URI, arrival flow.Flow, t *Target) (fl
 		port = protocol.DefaultPort()
 	}
 	addr, ok := sip.HostAddr(host)
+	addr = addr.Unmap() // a mapped address is reached over IPv4
 	if !ok {
 		if !s.namesUs(host, u.Port) {
 			return flow.Hop{}, 408
 		}
-		addr, port = arrival.Local.Addr(), arrival.Local.Port() // a spiral through ourselves
+		addr = arrival.Local.Addr() // a spiral through ourselves
+		if u.Port == 0 {
+			port = arrival.Local.Port()
+		}
 	}
-	if !s.mayReach(addr) {
+	if !s.mayReach(netip.AddrPortFrom(addr, port)) {
 		c.counts.DestinationRefused++
 		return flow.Hop{}, 403
 	}
@@ -115,25 +124,29 @@ func (c *Core) listenerFor(s *Snapshot, p flow.Protocol, dst netip.Addr, arrival
 	if count <= 1 {
 		return flow.Listener(max(first, 0)), count == 1
 	}
-	if src, ok := s.source(dst); ok {
-		wildcard := -1
-		for i := range s.Listeners {
-			switch l := &s.Listeners[i]; {
-			case !fits(i):
-			case l.Bind.Addr() == src:
-				return flow.Listener(i), true
-			case l.Bind.Addr().IsUnspecified() && wildcard < 0:
-				wildcard = i
-			}
+	here := int(arrival.Listener)
+	arrived := here < len(s.Listeners) && fits(here)
+	best, rank := first, 0
+	src, routed := s.source(dst)
+	for i := range s.Listeners {
+		if !fits(i) {
+			continue
 		}
-		if wildcard >= 0 {
-			return flow.Listener(wildcard), true
+		r := 0
+		switch bind := s.Listeners[i].Bind.Addr(); {
+		case routed && bind == src:
+			r = 4
+		case routed && bind.IsUnspecified():
+			r = 2
+		}
+		if arrived && i == here { // of equals the one of arrival: then both sides look alike
+			r++
+		}
+		if r > rank {
+			best, rank = i, r
 		}
 	}
-	if i := int(arrival.Listener); i < len(s.Listeners) && fits(i) {
-		return arrival.Listener, true
-	}
-	return flow.Listener(first), true
+	return flow.Listener(best), true
 }
 
 // source is the kernel's choice of a local address toward dst.
@@ -157,23 +170,23 @@ func (c *Core) hopBy(s *Snapshot, listener flow.Listener, remote netip.AddrPort)
 }
 
 // mayReach is the destination policy, applied to addresses after resolution
-// (safety.md rule 11). Addresses of our own are legal: a spiral.
-func (s *Snapshot) mayReach(a netip.Addr) bool {
-	d := &s.Destinations
+// (safety.md rule 11). Listeners of our own are legal: a spiral.
+func (s *Snapshot) mayReach(to netip.AddrPort) bool {
+	a, d := to.Addr(), &s.Destinations
 	switch {
 	case d.Deny.Contains(a), a.IsUnspecified(), a == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		return false
 	case d.LoopbackOnly:
 		return a.IsLoopback()
-	case d.Allow.Contains(a) || s.isListener(a):
+	case d.Allow.Contains(a) || s.isListener(to):
 		return true
 	}
 	return !a.IsLoopback() && !a.IsPrivate() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.IsInterfaceLocalMulticast()
 }
 
-func (s *Snapshot) isListener(a netip.Addr) bool {
+func (s *Snapshot) isListener(to netip.AddrPort) bool {
 	for i := range s.Listeners {
-		if l := &s.Listeners[i]; l.Protocol != flow.None && l.Bind.Addr() == a {
+		if l := &s.Listeners[i]; l.Protocol != flow.None && l.Bind == to {
 			return true
 		}
 	}

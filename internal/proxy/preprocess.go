@@ -25,7 +25,7 @@ func (c *Core) preprocess(rq *request) *rejection {
 	rq.own = rq.snap.responsible(&rq.uri)
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
 	// target is ours to look up (§16.5).
-	rq.inDialog = rq.signed && rq.m.ToTag() != nil && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
+	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
 	if !rq.hasRoute && rq.uri.Scheme != sip.SIP {
 		return &rejection{status: 416}
 	}
@@ -39,7 +39,7 @@ func (c *Core) preprocess(rq *request) *rejection {
 // strictRouter undoes what a strict router did: it put our Record-Route URI into
 // the Request-URI and the Request-URI at the end of the Route (§16.4 first rule).
 func (c *Core) strictRouter(rq *request) {
-	if !rq.uri.IsSIP() || !rq.uri.HasUser || !rq.m.Has(sip.Route) || !rq.snap.namesUs(rq.uri.Host, rq.uri.Port) {
+	if !rq.uri.HasUser || !rq.m.Has(sip.Route) || !rq.snap.isUs(&rq.uri) {
 		return
 	}
 	k, ok := c.signer.openCookie(rq.uri.User, rq.m.CallIDValue())
@@ -122,7 +122,7 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 		if err != nil {
 			return false
 		}
-		if done || !u.IsSIP() || !rq.snap.namesUs(u.Host, u.Port) {
+		if done || !rq.snap.isUs(&u) {
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
 			return true
 		}

@@ -37,7 +37,7 @@ func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Messag
 		}
 	}
 	caller := callerFlow(m, arrival)
-	if arrival.Listener == hop.Listener && arrival.Local.Addr().Is4() == hop.Local.Addr().Is4() && !caller.IsValid() {
+	if arrival.Listener == hop.Listener && !caller.IsValid() && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {
 		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
 		return
 	}
@@ -45,6 +45,12 @@ func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Messag
 	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local)
 	k.downstream, k.flow = true, netip.AddrPort{}
 	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
+}
+
+// looksAlike reports whether l shows itself alike on two local addresses: one
+// socket for all addresses of the machine may stand between two networks.
+func (l *Listener) looksAlike(a, b netip.AddrPort) bool {
+	return l.sentBy != "" || a.Addr() == b.Addr()
 }
 
 // pushRecordRoute writes one value for one side. It names no transport as long

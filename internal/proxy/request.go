@@ -65,9 +65,13 @@ func (c *Core) begin(now clock.Instant, s *transaction.Server, m *sip.Message, f
 	if c.answersItself(now, rq, fx) {
 		return
 	}
-	if c.draining && !rq.inDialog { // safety.md rule 17
+	if c.draining && !rq.ofDialog() { // what goes on in a dialog may still end it
 		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
 		return
 	}
 	c.decide(now, rq, fx)
 }
+
+// ofDialog reports whether a request came with a cookie of its dialog, however it
+// is routed.
+func (rq *request) ofDialog() bool { return rq.signed && rq.m.ToTag() != nil }

@@ -108,7 +108,7 @@ func (c *Core) answersItself(now clock.Instant, rq *request, fx *effect.List) bo
 	if rq.m.Method() != sip.OPTIONS {
 		return false
 	}
-	atUs := !rq.uri.HasUser && !rq.hasRoute && rq.uri.IsSIP() && rq.snap.namesUs(rq.uri.Host, rq.uri.Port)
+	atUs := !rq.uri.HasUser && !rq.hasRoute && rq.own && rq.snap.namesUs(rq.uri.Host, rq.uri.Port)
 	if !atUs && !rq.lastHop() {
 		return false
 	}
@@ -143,8 +143,9 @@ func replyHop(m *sip.Message, from flow.Flow, s *Snapshot) flow.Hop {
 		port = from.Protocol.DefaultPort()
 	}
 	if v.MAddr != nil {
-		if a, ok := sip.HostAddr(v.MAddr); ok && a.Is4() == from.Local.Addr().Is4() && s.mayReach(a) {
-			hop.Remote = netip.AddrPortFrom(a, port)
+		a, ok := sip.HostAddr(v.MAddr)
+		if at := netip.AddrPortFrom(a.Unmap(), port); ok && at.Addr().Is4() == from.Local.Addr().Is4() && s.mayReach(at) {
+			hop.Remote = at
 			return hop
 		}
 	}

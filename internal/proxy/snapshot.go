@@ -42,7 +42,10 @@ type Listener struct {
 	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
 
-	sentBy string // set by Prepare: "host:port" as it stands in Via, "" when it depends on the local address
+	// set by Prepare
+	sentBy    string // "host:port" as it stands in Via, "" when it depends on the local address
+	shownHost []byte // its parts
+	shownPort uint16
 }
 
 // Sources tells which local address the kernel would use toward dst. It is a
@@ -128,8 +131,8 @@ func (s *Snapshot) addGroup(g *policy.Group) {
 		if err != nil {
 			continue
 		}
-		if a, ok := uri.Addr(); ok && !slices.Contains(s.groupsOf[a], mark) {
-			s.groupsOf[a] = append(s.groupsOf[a], mark)
+		if a, ok := uri.Addr(); ok && !slices.Contains(s.groupsOf[a.Unmap()], mark) {
+			s.groupsOf[a.Unmap()] = append(s.groupsOf[a.Unmap()], mark)
 		}
 	}
 }
@@ -155,6 +158,13 @@ func (l *Listener) prepare() {
 		l.sentBy = l.Bind.String()
 	default:
 		l.sentBy = ""
+	}
+	l.shownHost, l.shownPort = []byte(l.sentBy), l.Protocol.DefaultPort()
+	if hasPort(l.sentBy) {
+		at := strings.LastIndexByte(l.sentBy, ':')
+		if n, ok := parsePort(l.shownHost[at+1:]); ok {
+			l.shownHost, l.shownPort = l.shownHost[:at], n
+		}
 	}
 }
 

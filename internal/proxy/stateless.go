@@ -181,14 +181,16 @@ func (c *Core) viaHop(v *sip.ViaValue, s *Snapshot) (flow.Hop, bool) {
 		}
 	}
 	addr, ok := sip.HostAddr(host)
-	if !ok || !s.speaks(protocol) || !s.mayReach(addr) {
+	to := netip.AddrPortFrom(addr.Unmap(), port)
+	if !ok || !s.speaks(protocol) || !s.mayReach(to) {
 		return flow.Hop{}, false
 	}
-	listener, ok := c.listenerFor(s, protocol, addr, flow.Flow{}, nil)
+	listener, ok := c.listenerFor(s, protocol, to.Addr(), flow.Flow{}, nil)
 	if !ok {
 		return flow.Hop{}, false
 	}
-	return c.hopBy(s, listener, netip.AddrPortFrom(addr, port)), true
+	hop := c.hopBy(s, listener, to)
+	return hop, !hop.Local.Addr().IsUnspecified()
 }
 
 // parsePort reads the digits of an rport.

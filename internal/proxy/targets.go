@@ -101,10 +101,14 @@ func (c *Core) aim(rq *request, t *Target) {
 	listener, ok := rq.snap.listenerByHash(out.listener)
 	if !ok { // gone with a reload: the one that suits the target's address is found later
 		c.counts.ListenerGone++
-		listener = rq.from.Listener
 	}
 	if out.flow.IsValid() {
-		t.flow, t.direct = c.hopBy(rq.snap, listener, out.flow), true
+		if !ok {
+			listener, ok = c.listenerFor(rq.snap, rq.from.Protocol, out.flow.Addr(), rq.from, nil)
+		}
+		if ok {
+			t.flow, t.direct = c.hopBy(rq.snap, listener, out.flow), true
+		}
 		return
 	}
 	t.from, t.hasFrom = listener, ok
@@ -113,7 +117,7 @@ func (c *Core) aim(rq *request, t *Target) {
 // listenerByHash finds the listener that a cookie names.
 func (s *Snapshot) listenerByHash(hash uint32) (flow.Listener, bool) {
 	for i := range s.Listeners {
-		if l := &s.Listeners[i]; l.Hash == hash && l.Protocol != flow.None {
+		if l := &s.Listeners[i]; l.Hash == hash && l.Protocol != flow.None && !l.Gone {
 			return flow.Listener(i), true
 		}
 	}
