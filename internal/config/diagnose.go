@@ -131,12 +131,14 @@ func (l *loader) diagnostic(rng hcl.Range, hint, message string) Diagnostic {
 	if n := bytes.IndexByte(l.src[at:], '\n'); n >= 0 {
 		last = at + n
 	}
-	line := strings.TrimSuffix(string(l.src[first:last]), "\r")
+	line := l.mask(strings.TrimSuffix(string(l.src[first:last]), "\r"), first)
 	start := min(at-first, len(line))
 	end := min(max(rng.End.Byte-first, start), len(line))
+	// each piece by itself, because a replacement may be longer than what it replaces
+	before, fault, after := printable(line[:start]), printable(line[start:end]), printable(line[end:])
 	return Diagnostic{
-		File: l.name, Line: rng.Start.Line, Column: rng.Start.Column, Message: message, Hint: hint,
-		text: printable(l.mask(line, first)), start: start, end: end,
+		File: l.name, Line: rng.Start.Line, Column: rng.Start.Column, Message: printable(message), Hint: printable(hint),
+		text: before + fault + after, start: len(before), end: len(before) + len(fault),
 	}
 }
 
@@ -153,7 +155,8 @@ func (l *loader) mask(line string, first int) string {
 	return string(b)
 }
 
-// printable replaces control characters, which could drive the terminal.
+// printable replaces control characters, which could drive the terminal, and what
+// is no UTF-8.
 func printable(line string) string {
 	return strings.Map(func(r rune) rune {
 		if r != '\t' && unicode.IsControl(r) {
