@@ -109,6 +109,19 @@ func TestTheControlSocketOfALiveServerIsNotTaken(t *testing.T) {
 	}
 }
 
+func TestWithoutASocketAskedForTheServerRunsWithoutOne(t *testing.T) {
+	t.Parallel()
+	at, runtime := network(t), t.TempDir()
+	first := startIn(t, runtime, configure(t, everywhere, at(1)))
+	second := startIn(t, runtime, configure(t, everywhere, at(2)))
+	if !strings.Contains(second.errout.String(), "no control socket") {
+		t.Errorf("the second server does not say that it has no control socket:\n%s", second.errout.String())
+	}
+	if got := first.status(t).Listeners[0].Address; got != at(1)+":5060" {
+		t.Errorf("the server at %s answers at the socket, want the first", got)
+	}
+}
+
 func TestFmt(t *testing.T) {
 	t.Parallel()
 	file := configure(t, "listen \"udp\" {address=\"127.0.0.1:5060\"}\nrule \"all\" {send=request_uri}\n")

@@ -72,15 +72,22 @@ func configure(t *testing.T, format string, args ...any) string {
 // has said that it is ready (sd_notify(3)).
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
+	return startIn(t, t.TempDir(), args...)
+}
+
+// startIn is start with the user's runtime directory, where the control socket
+// goes.
+func startIn(t *testing.T, runtime string, args ...string) *server {
+	t.Helper()
 	dir := t.TempDir()
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{socket: filepath.Join(dir, "run", "viaduct.sock"), ended: make(chan struct{})}
-	s.Cmd = exec.Command(binary, append([]string{"run", "--socket", s.socket}, args...)...)
+	s := &server{socket: filepath.Join(runtime, "viaduct", "viaduct.sock"), ended: make(chan struct{})}
+	s.Cmd = exec.Command(binary, append([]string{"run"}, args...)...)
 	s.Dir = ".." // where the examples are, as for a person who follows the README
-	s.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+	s.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "XDG_RUNTIME_DIR="+runtime, "RUNTIME_DIRECTORY=")
 	s.Stdout, s.Stderr = &s.out, &s.errout
 	s.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.Start(); err != nil {

@@ -26,10 +26,10 @@ func TestTermLosesNoCallInSetup(t *testing.T) {
 	t.Parallel()
 	at := network(t)
 	s := start(t, configure(t, everywhere, at(1)))
-	// Three seconds of calls that ring for two and a half: TERM comes while they
-	// begin, and the server is still there when the last of them does.
+	// Three seconds of calls that ring for four: TERM comes while they begin, and
+	// the server is still there when the last of them does.
 	const calls = 300
-	uas := callee(t, noByeXML, at(3), calls, "-d", "2500")
+	uas := callee(t, noByeXML, at(3), calls, "-d", "4000")
 	uac := caller(t, refusedXML, at(2), at(1)+":5060", at(3)+":5070", calls, rate)
 	until(t, "calls in setup", func() bool { return s.status(t).InSetup >= 50 })
 	s.stop(t)
@@ -80,5 +80,18 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	}
 	if !strings.Contains(s.errout.String(), "in_setup=5") {
 		t.Errorf("the log does not count the calls that were left:\n%s", s.errout.String())
+	}
+}
+
+func TestHangupIsNoReasonToEnd(t *testing.T) {
+	t.Parallel()
+	at := network(t)
+	s := start(t, configure(t, everywhere, at(1)))
+	if err := s.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a warning", func() bool { return strings.Contains(s.errout.String(), "signal ignored") })
+	if got := s.status(t).State; got != "running" {
+		t.Errorf("the state is %s, want running", got)
 	}
 }

@@ -154,7 +154,7 @@ func controlSocket(cmd *cobra.Command, path string, log *slog.Logger) (net.Liste
 func serve(e *engine.Engine, s sinks) error {
 	ctx, drain := context.WithCancel(context.Background())
 	defer drain()
-	looking, close := context.WithCancel(context.Background())
+	looking, leave := context.WithCancel(context.Background())
 	var group sync.WaitGroup
 	group.Go(func() { s.notes.Run(looking) })
 	if s.tracer != nil {
@@ -172,19 +172,19 @@ func serve(e *engine.Engine, s sinks) error {
 			}
 		})
 	}
-	group.Go(func() { obey(looking, e, s.log, drain) })
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+	group.Go(func() { obey(looking, signals, e, s.log, drain) })
 	notify(s.log, daemon.SdNotifyReady)
 	err := e.Run(ctx)
-	close()
+	leave()
 	group.Wait()
 	return err
 }
 
 // obey turns signals into what they ask for, until ctx ends.
-func obey(ctx context.Context, e *engine.Engine, log *slog.Logger, drain context.CancelFunc) {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+func obey(ctx context.Context, signals <-chan os.Signal, e *engine.Engine, log *slog.Logger, drain context.CancelFunc) {
 	for draining := false; ; {
 		select {
 		case <-ctx.Done():
