@@ -61,7 +61,16 @@ func (e *element) Do(now clock.Instant, words []string, fx *effect.List) error {
 // testKeys are the same in every test, so that ladders can show cookies.
 func testKeys(t testing.TB) *proxy.Keys {
 	t.Helper()
-	keys, err := proxy.NewKeys([]byte("a secret of the test bench"))
+	return keysOf(t, "a secret of the test bench")
+}
+
+func keysOf(t testing.TB, secrets ...string) *proxy.Keys {
+	t.Helper()
+	var list [][]byte
+	for _, s := range secrets {
+		list = append(list, []byte(s))
+	}
+	keys, err := proxy.NewKeys(list...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +83,10 @@ func newElement(s *siptest.Setup) siptest.Element {
 	return newElementWith(s, 1)
 }
 
-func newElementWith(s *siptest.Setup, seed uint64) *element {
+func newElementWith(s *siptest.Setup, seed uint64) *element { return newElementOf(s, seed, 0) }
+
+// newElementOf is newElementWith for a core with a bound of transactions.
+func newElementOf(s *siptest.Setup, seed uint64, most int) *element {
 	s.TB.Helper()
 	var text strings.Builder
 	for _, l := range s.Listeners {
@@ -100,7 +112,7 @@ func newElementWith(s *siptest.Setup, seed uint64) *element {
 	snap.Prepare()
 	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
 	core := proxy.NewCore(proxy.Config{
-		Shards: 1, Boot: [4]byte{1, 2, 3, 4},
+		Shards: 1, Boot: [4]byte{1, 2, 3, 4}, Max: most,
 		Random: func(p []byte) { _, _ = random.Read(p) },
 	}, s.Start, snap)
 	return &element{core: core, snap: snap}

@@ -42,11 +42,17 @@ const (
 // newStage has one UDP listener at proxyAt unless others are named.
 func newStage(t testing.TB, config string, listeners ...siptest.Listener) *stage {
 	t.Helper()
+	return newStageOf(t, config, 0, listeners...)
+}
+
+// newStageOf is newStage for a core with a bound of transactions.
+func newStageOf(t testing.TB, config string, most int, listeners ...siptest.Listener) *stage {
+	t.Helper()
 	if len(listeners) == 0 {
 		listeners = []siptest.Listener{udp(proxyAt)}
 	}
 	setup := &siptest.Setup{TB: t, Name: t.Name(), Config: config, Start: clock.Instant(100 * time.Second), Listeners: listeners}
-	return &stage{element: newElementWith(setup, 1), t: t, now: setup.Start, on: listeners, call: "call"}
+	return &stage{element: newElementOf(setup, 1, most), t: t, now: setup.Start, on: listeners, call: "call"}
 }
 
 func udp(addr string) siptest.Listener {
