@@ -1,5 +1,7 @@
 package sip
 
+import "bytes"
+
 // Value is one element of a header field: of a list header, one of its
 // comma-separated values; else the whole value. Text points into the wire at
 // Pos, without white space around it (folds may be inside).
@@ -87,6 +89,9 @@ func (it *Values) take() {
 // What is opened and never closed reaches to the end: it is malformed, and must
 // not be cut into something that looks sound.
 func elementEnd(s []byte, i int) int {
+	if bytes.IndexByte(s[i:], ',') < 0 {
+		return len(s) // as nearly every line
+	}
 	angle := false
 	for ; i < len(s); i++ {
 		if class[s[i]]&clPlain != 0 {
