@@ -33,7 +33,11 @@ func Format(name string, src []byte) ([]byte, Diagnostics) {
 	if body == nil {
 		return nil, l.diags.sorted()
 	}
-	return hclwrite.Format(reorder(src, body)), nil
+	out := hclwrite.Format(reorder(src, body))
+	if len(out) > 0 && out[len(out)-1] != '\n' {
+		out = append(out, '\n')
+	}
+	return out, nil
 }
 
 // reorder puts the parts of all rules in order. Rules stand at the top and in

@@ -134,18 +134,19 @@ func (l *loader) place(x proxy.Listener, rng hcl.Range) (flow.Listener, bool) {
 
 // listenName makes a listener known by its name, or by its transport and address.
 func (l *loader) listenName(at listen, nameRange hcl.Range, binds []netip.AddrPort) {
+	if len(at.index) == 0 { // its address was refused
+		return
+	}
 	given := []string{at.name}
 	if at.name == "" {
-		given = nil
+		given, nameRange = nil, at.rng
 		for _, b := range binds {
 			given = append(given, "udp "+b.String())
 		}
 	}
 	for i, n := range given {
 		if old, ok := l.listens[n]; ok {
-			if at.name != "" {
-				l.report(nameRange, "", "a second listener named %q; the first is in line %d", n, old.rng.Start.Line)
-			}
+			l.report(nameRange, "", "a second listener named %q; the first is in line %d", n, old.rng.Start.Line)
 			continue
 		}
 		one := at
@@ -248,8 +249,6 @@ func (l *loader) from(a *hclsyntax.Attribute) (flow.Listener, bool) {
 		return 0, false
 	case len(at.index) > 1:
 		l.report(rng, "give the IPv4 and the IPv6 address a listen block each", "listener %q is two sockets", name)
-		return 0, false
-	case len(at.index) == 0: // its address was refused
 		return 0, false
 	}
 	return at.index[0], true

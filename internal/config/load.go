@@ -169,12 +169,12 @@ func (l *loader) load(body *hclsyntax.Body) {
 	l.readGroups(file)
 
 	l.server(server)
-	l.keys(server)
 	l.rules(file)
 	l.destinations(file.first(destinationsSpec))
 	if len(l.diags) == 0 {
 		l.unreachable(file)
 	}
+	l.keys(server) // last: a file that is refused makes no key file
 }
 
 // destinations reads who may be spoken to. What the file names is allowed: the

@@ -71,7 +71,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Proves: TX-25, RE-8
+// Proves: TX-25
 func TestServerSettings(t *testing.T) {
 	t.Parallel()
 	c := load(t, `

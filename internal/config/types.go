@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"math/big"
-	"net/netip"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -85,7 +84,6 @@ type value struct {
 	n    int64
 	b    bool
 	frac *big.Float
-	ip   netip.Addr
 
 	group   *group      // group.X
 	present policy.Bool // what has() asks, when it is not "is not empty"

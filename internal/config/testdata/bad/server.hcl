@@ -45,3 +45,8 @@ listen "udp" {
 network "a" { cidrs = "192.0.2.1/24" }
 network "a" { cidrs = [["192.0.2.0/24"]] }
 network "b" {}
+listen "udp" {
+  address = "127.0.0.1:5063"
+  name    = "udp 127.0.0.1:5064"
+}
+listen "udp" { address = "127.0.0.1:5064" }
