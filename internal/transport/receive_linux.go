@@ -110,7 +110,7 @@ func (r *reader) read(fd uintptr) bool {
 		default:
 			// IP_RECVERR: a pending ICMP error is reported here once; the
 			// datagrams behind it are still there.
-			if !r.hear(fd) {
+			if !r.hear(fd) && !foreign(errno) {
 				r.s.counters.errors.Add(1)
 				failed++
 			}

@@ -96,13 +96,18 @@ func (s *Sender) call() {
 	s.n = 0
 }
 
-// maxTries of one message while errors of others are pending on the socket.
-const maxTries = 3
+// One message is tried again while errors of others are pending on the socket:
+// each try takes one away.
+const (
+	maxTries = 64
+	maxAlone = 2 // tries that found no report: the error is the message's own
+)
 
 // flush runs inside Control. sendmmsg stops at the first message it cannot
 // send; that message is looked at alone and the rest goes on.
 func (s *Sender) flush(fd uintptr) {
-	done, sent, bytes, tries := 0, 0, 0, 0
+	done, sent, bytes := 0, 0, 0
+	tries, alone := 0, 0
 	for done < s.n {
 		k, errno := send(fd, s.msgs[done:s.n])
 		if errno == 0 {
@@ -113,7 +118,7 @@ func (s *Sender) flush(fd uintptr) {
 			}
 			sent += k
 			done += k
-			tries = 0
+			tries, alone = 0, 0
 			// A stop in the middle may have consumed the pending error of
 			// another message: its report then waits in the queue.
 			s.uneasy = s.uneasy || done < s.n
@@ -123,12 +128,15 @@ func (s *Sender) flush(fd uintptr) {
 		case unix.EINTR:
 		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
 			s.drop(done)
-			done, tries = done+1, 0
+			done++
+			tries, alone = 0, 0
 		default:
 			// With IP_RECVERR an ICMP error about an earlier datagram is
 			// returned by the next send, whoever it is for.
-			s.errors.drain(fd, s.to, s.trouble)
-			if tries++; tries < maxTries {
+			if s.errors.drain(fd, s.to, s.trouble) == 0 && !foreign(errno) {
+				alone++
+			}
+			if tries++; tries < maxTries && alone < maxAlone {
 				continue
 			}
 			if foreign(errno) {
@@ -136,7 +144,8 @@ func (s *Sender) flush(fd uintptr) {
 			} else {
 				s.fail(s.index[done], errno)
 			}
-			done, tries = done+1, 0
+			done++
+			tries, alone = 0, 0
 		}
 	}
 	if s.uneasy {
@@ -147,10 +156,14 @@ func (s *Sender) flush(fd uintptr) {
 	s.to.counters.sentBytes.Add(uint64(bytes))
 }
 
-// foreign reports whether errno can only come from ICMP, about another message:
-// no host or route has refused this one.
+// foreign reports whether errno, of a send or a receive, can only come from
+// ICMP: it is about an earlier datagram and says nothing about this call.
 func foreign(errno unix.Errno) bool {
-	return errno == unix.ECONNREFUSED || errno == unix.ENOPROTOOPT || errno == unix.EPROTO
+	switch errno {
+	case unix.ECONNREFUSED, unix.ENOPROTOOPT, unix.EPROTO, unix.EHOSTDOWN, unix.ENONET:
+		return true
+	}
+	return false
 }
 
 func (s *Sender) drop(i int) {
