@@ -1,8 +1,8 @@
 package sip
 
-// AppendAck builds the ACK to a 300–699 from the INVITE as sent (or its
-// skeleton) and the value of To in the response (RFC 3261 §17.1.1.3): Request-URI,
-// top Via only, Route, From, Call-ID and CSeq number of the INVITE. It appends to dst.
+// AppendAck builds the ACK to a 300–699 from the INVITE as sent and
+// the value of To in the response (RFC 3261 §17.1.1.3): Request-URI, top Via only,
+// Route, From, Call-ID and CSeq number of the INVITE. Its header part is enough.
 func AppendAck(dst []byte, invite *Message, to []byte) []byte {
 	dst = invite.appendHead(dst, "ACK")
 	dst = append(append(append(dst, "To: "...), to...), '\r', '\n')
@@ -10,9 +10,9 @@ func AppendAck(dst []byte, invite *Message, to []byte) []byte {
 	return append(dst, "Content-Length: 0\r\n\r\n"...)
 }
 
-// AppendCancel builds the CANCEL of an INVITE as sent (or its skeleton): RFC 3261
-// §9.1, without Require and Proxy-Require. reason is the value of a Reason header
-// (RFC 3326) or nil. It appends to dst.
+// AppendCancel builds the CANCEL of an INVITE as sent: RFC 3261 §9.1, without
+// Require and Proxy-Require. reason is the value of a Reason header (RFC 3326) or
+// nil. The INVITE's header part is enough.
 func AppendCancel(dst []byte, invite *Message, reason []byte) []byte {
 	dst = invite.appendHead(dst, "CANCEL")
 	dst = invite.appendFirst(dst, To)
@@ -20,16 +20,6 @@ func AppendCancel(dst []byte, invite *Message, reason []byte) []byte {
 	if reason != nil {
 		dst = append(append(append(dst, "Reason: "...), reason...), '\r', '\n')
 	}
-	return append(dst, "Content-Length: 0\r\n\r\n"...)
-}
-
-// AppendSkeleton appends what AppendAck and AppendCancel need of an INVITE as
-// sent: start line, top Via, Route, From, To, Call-ID, CSeq, Max-Forwards,
-// Content-Length 0. The result parses, and gives the same ACK and CANCEL.
-func AppendSkeleton(dst []byte, invite *Message) []byte {
-	dst = invite.appendHead(dst, "INVITE")
-	dst = invite.appendFirst(dst, To)
-	dst = invite.appendSequence(dst, "INVITE")
 	return append(dst, "Content-Length: 0\r\n\r\n"...)
 }
 

@@ -59,7 +59,6 @@ func TestAllocations(t *testing.T) {
 		"ACK and CANCEL": func() {
 			dst = sip.AppendAck(dst[:0], &m, to)
 			dst = sip.AppendCancel(dst[:0], &m, nil)
-			dst = sip.AppendSkeleton(dst[:0], &m)
 		},
 		"Framer": func() { _, _, _ = f.Next(wire) },
 	} {

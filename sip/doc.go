@@ -10,7 +10,7 @@
 //	                                                          ├─ Check                    §16.3 step 1
 //	                                                          │
 //	  bytes out ◀── Rewriter.AppendTo (edited ranges replaced, all else copied verbatim)
-//	            ◀── AppendResponse, AppendAck, AppendCancel, AppendSkeleton
+//	            ◀── AppendResponse, AppendAck, AppendCancel
 //
 // A Message is an index over bytes that somebody else owns. Parse walks the
 // header part once and notes where each line, name and value begins and ends;

@@ -59,7 +59,7 @@ func FuzzMessage(f *testing.F) {
 // useAll calls what could trip over a message that is not sound.
 func useAll(m *sip.Message) {
 	_ = sip.AppendResponse(nil, m, &sip.Response{Status: 100, Source: source})
-	_ = sip.AppendSkeleton(sip.AppendCancel(sip.AppendAck(nil, m, nil), m, nil), m)
+	_ = sip.AppendCancel(sip.AppendAck(nil, m, nil), m, nil)
 	_, _, _, _ = m.HeaderPart(), m.Body(), m.RequestURI(), m.ReasonPhrase()
 	var r sip.Rewriter
 	r.Reset(m)

@@ -13,6 +13,12 @@ const (
 	MaxTag        = 256      // bytes of a From or To tag
 )
 
+// What a proxy adds to a message that was within the bounds; see ParseSent.
+const (
+	addedHeaders = 16
+	addedBytes   = 2 << 10
+)
+
 // SyntaxError says what is wrong with a message, where, and which response it
 // deserves (400, 413, 505, 513 …; for a response message it means: drop).
 type SyntaxError struct {

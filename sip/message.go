@@ -21,10 +21,12 @@ type Message struct {
 
 	// header lines; first and last hold for the IDs in seen
 	count       int
+	maxLines    int
+	maxHead     int // bytes of the header part
 	seen        idSet
 	damaged     idSet // IDs that have a line with a bare CR, bare LF or loose NUL
-	first, last [numHeaders]uint8
-	lines       [MaxHeaders]line
+	first, last [numHeaders]uint16
+	lines       [MaxHeaders + addedHeaders]line
 
 	fault SyntaxError // of Parse; What == "" when there is none
 	check SyntaxError // of Check
@@ -45,7 +47,7 @@ type line struct {
 	value, valueEnd uint16 // without white space around
 	end             uint16 // after its CRLF
 	id              HeaderID
-	next            uint8 // index of the next line with this id, 0: none
+	next            uint16 // index of the next line with this id, 0: none
 	damaged         bool
 }
 

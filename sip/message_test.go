@@ -542,3 +542,20 @@ func TestReuse(t *testing.T) {
 		t.Errorf("something is left: %v %v", verr, serr)
 	}
 }
+
+// A message at the bounds can be read again after a proxy has added to it.
+func TestParseSentLeavesRoom(t *testing.T) {
+	t.Parallel()
+	full := "OPTIONS sip:h SIP/2.0\r\n" + strings.Repeat("X: y\r\n", sip.MaxHeaders) + "\r\n"
+	more := "OPTIONS sip:h SIP/2.0\r\n" + strings.Repeat("Via: SIP/2.0/UDP h\r\n", 8) + strings.Repeat("X: y\r\n", sip.MaxHeaders-1) + "Call-ID: last\r\n\r\n"
+	var m sip.Message
+	if err := m.Parse([]byte(full)); err != nil {
+		t.Fatalf("%d header lines: %v", sip.MaxHeaders, err)
+	}
+	if err := m.Parse([]byte(more)); err == nil {
+		t.Error("more header lines than the bound were taken from the wire")
+	}
+	if err := m.ParseSent([]byte(more)); err != nil || string(m.CallIDValue()) != "last" {
+		t.Errorf("what was sent: %v, Call-ID %q", err, m.CallIDValue())
+	}
+}

@@ -13,13 +13,26 @@ import (
 // can be built: see Answerable. The error is a *SyntaxError owned by m and
 // tells the first fault; m keeps wire until the next Parse.
 func (m *Message) Parse(wire []byte) error {
+	m.maxLines, m.maxHead = MaxHeaders, MaxHeaderPart
+	return m.scan(wire)
+}
+
+// ParseSent is Parse for a message that was within the bounds when it came and
+// has gone through a Rewriter since: it leaves room for what a proxy adds. A
+// header part alone is enough: the body that is missing is the only fault then.
+func (m *Message) ParseSent(wire []byte) error {
+	m.maxLines, m.maxHead = MaxHeaders+addedHeaders, MaxHeaderPart+addedBytes
+	return m.scan(wire)
+}
+
+func (m *Message) scan(wire []byte) error {
 	m.reset(wire)
 	b := m.wire
 	if len(b) > MaxMessage {
 		m.fail(513, MaxMessage, "Message Too Large")
 	}
-	if len(b) > MaxHeaderPart {
-		b = b[:MaxHeaderPart]
+	if len(b) > m.maxHead {
+		b = b[:m.maxHead]
 	}
 	end, damage := lineEnd(b, 0)
 	if end < 0 {
@@ -70,7 +83,7 @@ func (m *Message) verdict() error {
 
 // incomplete ends a Parse that met no empty line.
 func (m *Message) incomplete(n int) error {
-	if n == MaxHeaderPart && len(m.wire) > n {
+	if n == m.maxHead && len(m.wire) > n {
 		m.fail(513, n, "Header Part Too Large")
 	}
 	m.fail(400, n, "Incomplete Header Part")
@@ -153,7 +166,7 @@ func (m *Message) headerLine(i, end int, d damage) {
 		m.fail(400, i, "Bad Header Field Name")
 		return
 	}
-	if m.count == MaxHeaders {
+	if m.count == m.maxLines {
 		m.fail(400, i, "Too Many Header Fields")
 		return
 	}
@@ -172,7 +185,7 @@ func (m *Message) headerLine(i, end int, d damage) {
 
 // enter adds a line to the index.
 func (m *Message) enter(l line) {
-	n := uint8(m.count)
+	n := uint16(m.count)
 	m.lines[n] = l
 	m.count++
 	if l.damaged {

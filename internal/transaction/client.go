@@ -199,7 +199,7 @@ func (t *Table) moveBytes(c *Client, d do, wire []byte, m *sip.Message, fx *effe
 		t.kinds[c.kind()].Retransmitted++
 	}
 	if d&doShrink != 0 {
-		t.shrink(c, fx)
+		t.shrink(c)
 	}
 	if d&doAck != 0 {
 		t.acknowledge(c, m, fx)

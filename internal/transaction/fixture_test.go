@@ -145,9 +145,10 @@ Proxy-Require: sec-agree
 Proxy-Authorization: Digest username="alice"
 Contact: <sip:alice@pc33.example.com>
 Content-Type: application/sdp
-Content-Length: 5
+Content-Length: 133
 
 v=0
+s=----------------------------------------------------------------------------------------------------------------------------
 `, method, c.Branch.AppendTo(nil)))
 }
 

@@ -48,7 +48,7 @@ const (
 	doSend                      // send the message at hand
 	doKeep                      // keep a copy of it, in place of what was kept
 	doResend                    // send what is kept again
-	doShrink                    // keep only what ACK and CANCEL need of the INVITE
+	doShrink                    // keep only the header part of the INVITE, which ACK and CANCEL need
 	doAck                       // build the ACK, send it and keep it in place of the INVITE
 	doForget                    // keep nothing
 	doOwe                       // note that a CANCEL is owed

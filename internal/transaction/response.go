@@ -1,6 +1,8 @@
 package transaction
 
 import (
+	"bytes"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/sip"
@@ -45,18 +47,22 @@ func (t *Table) respondTo(now clock.Instant, c *Client, m *sip.Message, fx *effe
 // and the other method name.
 const room = 512
 
-// shrink drops of the kept INVITE what ACK and CANCEL do not need, its body above
-// all: it is not sent again once a 1xx has come (RFC 3261 §17.1.1.2).
-func (t *Table) shrink(c *Client, fx *effect.List) {
-	small := sip.AppendSkeleton(fx.Begin(len(c.kept)+room), t.request(c))
-	t.keep(c, small) // not committed: the arena's bytes are free again
+// shrink drops the body of the kept INVITE: ACK and CANCEL need the header part
+// only, and it is not sent again once a 1xx has come (RFC 3261 §17.1.1.2).
+func (t *Table) shrink(c *Client) {
+	if head := bytes.Index(c.kept, emptyLine) + len(emptyLine); head >= len(emptyLine) {
+		kept := c.kept
+		c.kept = t.bytes.Copy(kept[:head])
+		t.bytes.Give(kept)
+	}
 }
 
+var emptyLine = []byte("\r\n\r\n")
+
 // request parses what is kept of the request. The bytes are ours and were parsed
-// when they came in; the only error can be a limit that our own additions crossed,
-// and then the index holds what was read.
+// when they came in; the only fault can be the body that shrink took.
 func (t *Table) request(c *Client) *sip.Message {
-	_ = t.scratch.Parse(c.kept)
+	_ = t.scratch.ParseSent(c.kept)
 	return &t.scratch
 }
 
