@@ -16,24 +16,6 @@ type group struct {
 	rng    hcl.Range
 }
 
-// networks reads all network blocks. A network may name networks above it.
-func (l *loader) readNetworks(file *block) {
-	lines := map[string]int{}
-	file.each(networkSpec, func(b *block) {
-		if line, twice := lines[b.label]; twice {
-			l.report(b.labelR, "", "a second network named %q; the first is in line %d", b.label, line)
-			return
-		}
-		lines[b.label] = b.rng.Start.Line
-		p := l.networkList(b.attr("cidrs"))
-		if p == nil {
-			p = policy.NewPrefixes()
-		}
-		l.networks[b.label] = p
-		l.named = append(l.named, p.All()...)
-	})
-}
-
 // readGroups reads all group blocks.
 func (l *loader) readGroups(file *block) {
 	file.each(groupSpec, func(b *block) {
