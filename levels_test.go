@@ -42,6 +42,7 @@ var levels = map[string]int{
 	"viaduct/internal/admin":           7,
 	"viaduct/cmd/viaduct":              8,
 	"viaduct/internal/siptest":         testOnly,
+	"viaduct/internal/mutate":          testOnly,
 	"viaduct/e2e":                      testOnly,
 	"viaduct":                          testOnly,
 }

@@ -86,7 +86,7 @@ var compactNames = [26]HeaderID{
 	'l' - 'a': ContentLength, 'c' - 'a': ContentType, 'e' - 'a': ContentEncoding,
 	'k' - 'a': Supported, 's' - 'a': Subject, 'r' - 'a': ReferTo, 'b' - 'a': ReferredBy,
 	'x' - 'a': SessionExpires, 'o' - 'a': Event, 'u' - 'a': AllowEvents,
-	'a' - 'a': AcceptContact, 'j' - 'a': RejectContact, 'd' - 'a': RequestDisposition,
+	0: AcceptContact, 'j' - 'a': RejectContact, 'd' - 'a': RequestDisposition,
 	'y' - 'a': Identity, 'n' - 'a': IdentityInfo,
 }
 

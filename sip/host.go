@@ -69,7 +69,7 @@ func parseIPv6(s []byte) (netip.Addr, bool) {
 	for i < len(s) {
 		if v4, ok := parseIPv4(bytes.TrimPrefix(s[i:], oneColon(gap == n))); ok && n <= 12 {
 			copy(a[n:], v4[:])
-			n, i = n+4, len(s)
+			n += 4
 			break
 		}
 		v, j := hex16(s, i)

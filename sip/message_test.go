@@ -493,8 +493,10 @@ func TestNeededHeaders(t *testing.T) {
 func TestAckIsNeverAnswerable(t *testing.T) {
 	t.Parallel()
 	ack := strings.ReplaceAll(string(options("")), "OPTIONS", "ACK")
-	for _, wire := range []string{ack, strings.Replace(ack, "70", "x", 1), strings.Replace(ack, "ACK sip", "ACK  sip", 1),
-		strings.Replace(ack, "ACK sip", "A@K sip", 1), ack[:len(ack)-2]} {
+	for _, wire := range []string{
+		ack, strings.Replace(ack, "70", "x", 1), strings.Replace(ack, "ACK sip", "ACK  sip", 1),
+		strings.Replace(ack, "ACK sip", "A@K sip", 1), ack[:len(ack)-2],
+	} {
 		if _, m := verdict([]byte(wire)); m.Answerable() {
 			t.Errorf("answerable: %q", wire)
 		}

@@ -59,13 +59,15 @@ func TestRewriter(t *testing.T) {
 		{"pop all and more", func(r R, m *sip.Message) { r.PopVia(); r.PopVia(); r.PopVia(); r.PopVia() }, []string{via, "", "v:\tSIP/2.0/TCP c\n", ""}},
 		{"pop and push", func(r R, m *sip.Message) { r.PopVia(); r.PushVia(b("V")) }, []string{via, "Via: V\nVia: SIP/2.0/UDP b\n"}},
 		{"stamp and pop", func(r R, m *sip.Message) { r.StampVia(netip.MustParseAddrPort("192.0.2.1:5")); r.PopVia() }, []string{via, "Via: SIP/2.0/UDP b\n"}},
-		{"push routes", func(r R, m *sip.Message) {
-			r.PushRoute(b("A"))
-			r.PushRoute(b("B"))
-			r.AppendRoute(b("Y"))
-			r.AppendRoute(b("Z"))
+		{
+			"push routes", func(r R, m *sip.Message) {
+				r.PushRoute(b("A"))
+				r.PushRoute(b("B"))
+				r.AppendRoute(b("Y"))
+				r.AppendRoute(b("Z"))
+			},
+			[]string{route, "Route: B\nRoute: A\n" + route, "route: <sip:r4;lr>\n", "route: <sip:r4;lr>\nRoute: Y\nRoute: Z\n"},
 		},
-			[]string{route, "Route: B\nRoute: A\n" + route, "route: <sip:r4;lr>\n", "route: <sip:r4;lr>\nRoute: Y\nRoute: Z\n"}},
 		{"first route", remove(0), []string{"<sip:r1;lr>,", ""}},
 		{"middle route", remove(1), []string{",<sip:r2;lr>", ""}},
 		{"last route", remove(2), []string{"\n ,\t<sip:r3;lr>", ""}},
@@ -88,8 +90,10 @@ func TestRewriter(t *testing.T) {
 			r.RemoveValue(sip.Route, v)
 			r.RemoveValue(sip.Date, v)
 		}, nil},
-		{"Record-Route goes below Via", func(r R, m *sip.Message) { r.PushRecordRoute(b("<a>")); r.PushRecordRoute(b("<b>")) },
-			[]string{"v:\tSIP/2.0/TCP c\n", "v:\tSIP/2.0/TCP c\nRecord-Route: <b>\nRecord-Route: <a>\n"}},
+		{
+			"Record-Route goes below Via", func(r R, m *sip.Message) { r.PushRecordRoute(b("<a>")); r.PushRecordRoute(b("<b>")) },
+			[]string{"v:\tSIP/2.0/TCP c\n", "v:\tSIP/2.0/TCP c\nRecord-Route: <b>\nRecord-Route: <a>\n"},
+		},
 		{"Add to its kind", func(r R, m *sip.Message) { r.Add("X-A", b("4")); r.Add("X-A", b("5")) }, []string{"x-a: 3\n", "x-a: 3\nX-A: 4\nX-A: 5\n"}},
 		{"Add a new one", func(r R, m *sip.Message) { r.Add("X-C", b("4")) }, []string{"Content-Length: 2\n", "Content-Length: 2\nX-C: 4\n"}},
 		{"Add a known one", func(r R, m *sip.Message) { r.Add("Subject", b("y")) }, []string{"Subject: x\n", "Subject: x\nSubject: y\n"}},

@@ -269,8 +269,10 @@ func TestAddress(t *testing.T) {
 		}
 		equal(t, s, got, want)
 	}
-	for s, want := range map[string]int{"": 42, ";q=1": 1000, ";q=0.5": 500, ";Q=0.333": 333, ";q=1.000": 1000, ";q=0": 0, ";q=0.": 0,
-		";q=1.1": 42, ";q=x": 42, ";q": 42, ";q=0.1234": 42, ";q=2": 42, ";q=.5": 42} {
+	for s, want := range map[string]int{
+		"": 42, ";q=1": 1000, ";q=0.5": 500, ";Q=0.333": 333, ";q=1.000": 1000, ";q=0": 0, ";q=0.": 0,
+		";q=1.1": 42, ";q=x": 42, ";q": 42, ";q=0.1234": 42, ";q=2": 42, ";q=.5": 42,
+	} {
 		a := sip.Address{Params: sip.Params(s)}
 		if got := a.Q(42); got != want {
 			t.Errorf("%q: got %d, want %d", s, got, want)

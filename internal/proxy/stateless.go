@@ -128,7 +128,8 @@ func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue, s *Snapshot) bool {
 		return false
 	}
 	it := m.Values(sip.Via)
-	if !it.Next() || !it.Next() {
+	it.Next() // ours
+	if !it.Next() {
 		return false
 	}
 	below, err := sip.ParseVia(it.Value.Text)
@@ -143,7 +144,8 @@ func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue, s *Snapshot) bool {
 // forwardResponse sends a response to the Via below ours (§16.11, §18.2.2).
 func (c *Core) forwardResponse(m *sip.Message, s *Snapshot, fx *effect.List) {
 	it := m.Values(sip.Via)
-	if !it.Next() || !it.Next() {
+	it.Next() // ours
+	if !it.Next() {
 		c.counts.drop(DropStray)
 		return
 	}

@@ -1,7 +1,6 @@
 package transaction_test
 
 import (
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -355,12 +354,5 @@ func is(t testing.TB, got, want transaction.Verdict) {
 	t.Helper()
 	if got != want {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func equal(t testing.TB, what string, got, want []byte) {
-	t.Helper()
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s: got %q, want %q", what, got, want)
 	}
 }

@@ -12,16 +12,22 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden tables")
 
-var stateNames = [numStates]string{"none", "idle", "calling", "trying", "proceeding", "completed", "confirmed",
-	"accepted", "finished", "terminated"}
+var stateNames = [numStates]string{
+	"none", "idle", "calling", "trying", "proceeding", "completed", "confirmed",
+	"accepted", "finished", "terminated",
+}
 
-var eventNames = [numEvents]string{"start", "request", "ACK", "1xx", "2xx", "3xx-6xx", "resend timer", "life timer",
-	"cancel", "finish", "broken"}
+var eventNames = [numEvents]string{
+	"start", "request", "ACK", "1xx", "2xx", "3xx-6xx", "resend timer", "life timer",
+	"cancel", "finish", "broken",
+}
 
-var doNames = []string{"stop resending", "stop B", "send", "keep", "resend", "shrink", "send ACK, keep it", "forget", "owe CANCEL",
+var doNames = []string{
+	"stop resending", "stop B", "send", "keep", "resend", "shrink", "send ACK, keep it", "forget", "owe CANCEL",
 	"disown CANCEL", "send owed CANCEL", "start A", "start E", "start E at T2", "start G", "start B", "start F", "start H",
 	"start L", "start M", "start D", "start J", "start I", "start K", "start age", "hasten", "pass up", "inform of timeout",
-	"tell end", "free"}
+	"tell end", "free",
+}
 
 func (d do) names() string {
 	var names []string

@@ -204,7 +204,7 @@ func TestKeysOfOneCallAgree(t *testing.T) {
 		t.Errorf("got key %x beside %x", ack, invite)
 	}
 	long := received("INVITE", "nashds8", strings.Repeat("x", 3000))
-	if transaction.KeyOf(parse(t, long)) != transaction.KeyOf(parse(t, long)) {
+	if first := transaction.KeyOf(parse(t, long)); first != transaction.KeyOf(parse(t, long)) {
 		t.Error("the key of a long branch changes")
 	}
 }

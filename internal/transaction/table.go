@@ -46,8 +46,10 @@ const (
 	ServerEnded                   // the server transaction is over (timer I, J, L, or Finish)
 )
 
-var verdictNames = [...]string{"Absorbed", "NewRequest", "Unanswered", "CancelOf", "AckPassUp", "Full",
-	"PassUp", "Stray", "TimedOut", "Ended", "ServerTimedOut", "ServerEnded"}
+var verdictNames = [...]string{
+	"Absorbed", "NewRequest", "Unanswered", "CancelOf", "AckPassUp", "Full",
+	"PassUp", "Stray", "TimedOut", "Ended", "ServerTimedOut", "ServerEnded",
+}
 
 // String is the verdict's name in this package.
 func (v Verdict) String() string { return verdictNames[v] }
