@@ -65,3 +65,25 @@ func TestDiagnostics(t *testing.T) {
 		})
 	}
 }
+
+// TestSecretsStayHidden holds that no diagnostic shows any part of a secret, in a
+// file that parses and in one that does not.
+func TestSecretsStayHidden(t *testing.T) {
+	t.Parallel()
+	for _, src := range []string{
+		`server { secret = "hidden-1" }`,
+		`server { secret = 47110815 }`,
+		"server {\n  secret = [\n    \"hidden-1\",\n    \"hidden-2\", 4711]\n}",
+		`server { secret = "hidden }`,
+		"server {\n  secret = [\"hidden-1\",\n  \"hidden-2\n}",
+		`server { secret = hidden }`,
+		`server { secret = "hidden" + 1 }`,
+	} {
+		_, diags := Parse("x", []byte(src), quiet())
+		var out bytes.Buffer
+		diags.Print(&out, false)
+		if got := out.String(); diags == nil || strings.Contains(got, "hidden") || strings.Contains(got, "4711") {
+			t.Errorf("%s: got\n%s", src, got)
+		}
+	}
+}

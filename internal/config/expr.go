@@ -148,7 +148,11 @@ func (l *loader) want(v *value, allowed kinds, where string) bool {
 	if v.kind == fraction && allowed.has(number) {
 		hint = "numbers are whole"
 	}
-	l.report(v.rng, hint, "%s stands %s, where %s is needed", v.describe(), where, allowed)
+	said := v.describe()
+	if l.isSecret(v.rng) {
+		said = v.kind.String()
+	}
+	l.report(v.rng, hint, "%s stands %s, where %s is needed", said, where, allowed)
 	return false
 }
 

@@ -99,6 +99,16 @@ func (l *loader) hideSecrets(body *hclsyntax.Body) {
 	}
 }
 
+// isSecret reports whether rng is within what a secret attribute says.
+func (l *loader) isSecret(rng hcl.Range) bool {
+	for _, s := range l.secretRanges {
+		if s.Start.Byte <= rng.Start.Byte && rng.End.Byte <= s.End.Byte {
+			return true
+		}
+	}
+	return false
+}
+
 // secretText finds what a secret attribute says in a file that cannot be parsed.
 var secretText = regexp.MustCompile(`\bsecret\s*=\s*(\[[^\]]*|[^\n]*)`)
 

@@ -89,6 +89,8 @@ func (l *loader) unknownName(e *hclsyntax.ScopeTraversalExpr, path []string) val
 	v := value{rng: e.SrcRange}
 	whole := strings.Join(path, ".")
 	switch root := path[0]; {
+	case l.isSecret(e.SrcRange): // perhaps the secret itself, without its quotes
+		l.report(e.SrcRange, `a secret is written in quotes, or env("NAME")`, "this is no text")
 	case strings.Contains(whole, "-"):
 		l.report(e.SrcRange, "a subtraction is written with spaces: a - b", "unknown name %q", whole)
 	case len(path) == 1 && root == strings.ToUpper(root):

@@ -2,7 +2,7 @@ server {
   name            = "proxy example"
   domains         = ["example.com", "*.example.com", "example.com:5060", 5]
   mode            = "stateless"
-  secret          = ["short", "a secret that is long enough"]
+  secret          = ["short", "a secret that is long enough", 1234567890123456]
   trust           = ["192.0.2.0/24", "gateway", network.none]
   redirects       = "all"
   stray_responses = "fwd"
