@@ -122,7 +122,9 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 		if err != nil {
 			return false
 		}
-		if done || !rq.snap.isUs(&u) {
+		// The second of a pair is ours by its signature, even when its listener has
+		// been removed since.
+		if done || !paired && !rq.snap.isUs(&u) {
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
 			return true
 		}
@@ -130,7 +132,7 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 		switch {
 		case paired && ok && k.paired && k.downstream != rq.cookie.downstream:
 			rq.partner, rq.paired, done = k, true, true
-		case paired: // its pair is not there: what comes is another pass (a spiral)
+		case paired: // its pair is not there: what comes is others', or another pass (a spiral)
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
 			return true
 		case ok:
