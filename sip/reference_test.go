@@ -276,7 +276,7 @@ func (r *refMessage) check() bool {
 	for _, id := range []sip.HeaderID{sip.To, sip.From} {
 		v, ok := r.first(id)
 		uri, _, sound := refAddress(v)
-		if !ok || !sound || !refURIOK(uri) {
+		if !ok || !sound || r.request && !refURIOK(uri) {
 			return false
 		}
 	}
