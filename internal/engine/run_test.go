@@ -17,13 +17,11 @@ import (
 
 const soon = 20 * time.Millisecond // a grace time that tests do not feel
 
-// setup counts what fakes have in setup: an INVITE adds one, a BYE takes one
-// away. Every other request is echoed.
+// setup makes fakes count: an INVITE adds one in setup, a BYE takes one away.
+// Every request is echoed.
 type setup struct {
-	mu      sync.Mutex
-	n       int
-	stopped int
-	last    flow.Flow
+	mu   sync.Mutex
+	last flow.Flow
 }
 
 func (s *setup) wire(f *fake) {

@@ -300,8 +300,15 @@ func TestTimersRunOncePerTick(t *testing.T) {
 		busy bool // another worker holds the shard
 		want int  // runs so far
 	}{
-		{0, false, 0}, {1, false, 1}, {1, false, 1}, {0, false, 1}, {-50, false, 1},
-		{3, true, 1}, {3, false, 2}, {2, false, 2}, {4, false, 3},
+		{0, false, 0},
+		{1, false, 1},
+		{1, false, 1},
+		{0, false, 1},
+		{-50, false, 1},
+		{3, true, 1},
+		{3, false, 2},
+		{2, false, 2},
+		{4, false, 3},
 	} {
 		w.now = clock.Instant((start + step.tick) * int64(10*time.Millisecond))
 		if step.busy {
