@@ -29,7 +29,8 @@ type stage struct {
 // sent is one message that left.
 type sent struct {
 	*siptest.Message
-	hop flow.Hop
+	hop   flow.Hop
+	about effect.Handle
 }
 
 // The parties that most tests have.
@@ -112,7 +113,7 @@ func (s *stage) receiveOn(i int, from, wire string) []sent {
 func (s *stage) sends() (list []sent) {
 	for i := range s.fx.Sends {
 		x := &s.fx.Sends[i]
-		list = append(list, sent{siptest.ReadMessage(slices.Clone(x.Wire)), x.Hop})
+		list = append(list, sent{siptest.ReadMessage(slices.Clone(x.Wire)), x.Hop, x.For})
 	}
 	return list
 }
