@@ -80,7 +80,7 @@ func (s *story) finalInTime() {
 				break
 			}
 		}
-		limit := 64*s.rules.T1 + late
+		limit := 64*s.rules.T1 + 100*time.Millisecond // a ticker of 50 ms may be all that drives the timers
 		if m.Method == "INVITE" {
 			limit = s.rules.Ring + 2*64*s.rules.T1 + slack
 		}
@@ -179,7 +179,7 @@ func (c *client) aliveAt(at clock.Instant, t1 time.Duration) bool {
 	if c.sent[0].Kind == Failed {
 		return false
 	}
-	life := 64*t1 - late
+	life := 64*t1 - slack
 	provisional := c.first(100, 200)
 	if provisional == nil || provisional.At.Sub(c.sent[0].At) > life {
 		return at.Sub(c.sent[0].At) <= life

@@ -1,15 +1,15 @@
 // Package siptest is the test bench of the protocol core: call flows as text, a
 // network in memory, and an audit that every trace has to pass.
 //
-//	 ladder (text)          network, sim (seed)
-//	      │ messages, time        │ callers, callees, links
-//	      ▼                       ▼
-//	 ┌─────────────────── edge ───────────────────┐
-//	 │  Element: Receive, Expire, Next            │──▶ Trace ──▶ Audit
-//	 └────────────────────────────────────────────┘
-//	      │ effects               │
-//	      ▼                       ▼
-//	 expectations, diff     calls that end as they should
+//	ladder (text)          network, sim (seed)
+//	     │ messages, time        │ callers, callees, links
+//	     ▼                       ▼
+//	┌─────────────────── edge ───────────────────┐
+//	│  Element: Receive, Expire, Next            │──▶ Trace ──▶ Audit
+//	└────────────────────────────────────────────┘
+//	     │ effects               │
+//	     ▼                       ▼
+//	expectations, diff     calls that end as they should
 //
 // It drives anything that is an Element; package proxy's Core becomes one in a
 // few lines. It reads messages by a slow reader of its own, so that a mistake in

@@ -24,7 +24,7 @@ func (r *runner) expect(ln *line) {
 		}
 	}
 	text := ln.text
-	met := 0
+	met, at := 0, r.lastAt()
 	for ; met < times; met++ {
 		i := slices.IndexFunc(r.queue, func(ev *Event) bool { return ev.From == ln.from && ev.To == ln.to })
 		if i < 0 {
@@ -32,21 +32,24 @@ func (r *runner) expect(ln *line) {
 		}
 		ev := r.queue[i]
 		r.queue = slices.Delete(r.queue, i, i+1)
-		bad := r.check(ln, ev)
-		if len(bad) > 0 {
+		if bad := r.check(ln, ev); len(bad) > 0 {
 			r.problem(ln, "%s", strings.Join(bad, "; "))
 			text = r.rewrite(ln, ev)
 		}
-		if ev.At < r.lastAt() {
-			r.problem(ln, "out of order: this was sent at %s, before the line above", since(r.stepped, ev.At))
+		if met > 0 {
+			continue // the line stands at the time of its first message
 		}
-		r.batch = append(r.batch, result{ev.At, text, false})
-		text = ""
+		if at = ev.At; at < r.lastAt() {
+			r.problem(ln, "out of order: this was sent at %s, before the line above", since(r.stepped, at))
+		}
 	}
 	if met < times {
 		r.problem(ln, "missing: %s", r.missing(ln, met, times))
+		text = strings.Replace(text, fmt.Sprintf("times=%d", times), fmt.Sprintf("times=%d", met), 1)
 	}
-	r.batch = slices.DeleteFunc(r.batch, func(line result) bool { return line.text == "" && !line.plain })
+	if met > 0 {
+		r.batch = append(r.batch, result{at, text, false})
+	}
 }
 
 // missing says what came instead.
@@ -80,10 +83,9 @@ func (r *runner) check(ln *line, ev *Event) []string {
 	}
 	for _, w := range ln.words {
 		if ok, got := r.holds(w, ev); !ok {
-			if got == "" {
-				got = "it does not hold"
+			if bad = append(bad, w.text+" does not hold"); w.hasValue {
+				bad[len(bad)-1] = fmt.Sprintf("want %s, got %q", w.text, got)
 			}
-			bad = append(bad, fmt.Sprintf("want %s, got %s", w.text, got))
 		}
 	}
 	return bad
@@ -177,7 +179,7 @@ func (r *runner) holdsField(w word, m *Message) (ok bool, got string) {
 		got = strings.Join(m.All(w.key), ", ")
 		return m.Has(w.key) && (!w.hasValue || match(w.value, got)), got
 	}
-	return false, "a word that is not known here"
+	return false, "(no such word)"
 }
 
 func (r *runner) holdsAt(value string, at clock.Instant) (bool, string) {
