@@ -40,15 +40,14 @@ func (c *Core) cancelContext(now clock.Instant, of *transaction.Server, m *sip.M
 
 // cancelUnknown relays a CANCEL that belongs to nothing here, without a
 // transaction (§16.10): its INVITE may have been forwarded statelessly. That
-// makes sense only when the way is a function of what a CANCEL carries; else it
-// is answered 481 (§9.2).
+// makes sense only when the way is a function of what a CANCEL carries; else, and
+// when that way is barred, it is answered 481 (§9.2).
 func (c *Core) cancelUnknown(now clock.Instant, s *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
 	rq := &c.rq
 	*rq = request{m: m, from: from, snap: snap, server: s, method: sip.INVITE}
-	if c.cancelCarries(snap) && c.statelessTarget(rq) {
+	if c.cancelCarries(snap) && c.statelessTarget(rq) && c.forwardOnce(rq, fx) {
 		c.counts.CancelsRelayed++
 		c.table.Forget(s)
-		c.forwardOnce(rq, fx)
 		return
 	}
 	c.reject(now, rq, &rejection{status: 481}, fx)

@@ -222,3 +222,24 @@ func TestManyViasAndRoutes(t *testing.T) {
 	s.refused(s.receive(trustedAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0", vias(sip.MaxVias+1))), 400)
 	s.refused(s.receive(trustedAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0", routes(sip.MaxRoutes+1))), 400)
 }
+
+// What an ended branch had is there for the next.
+// Proves: LP-10, LP-12
+func TestMaxBreadthIsReused(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `
+group "one" {
+  target "sip:203.0.113.7" {}
+  target "sip:203.0.113.8" { q = 0.5 }
+}
+rule "all" { send = group.one }
+`)
+	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@example.net SIP/2.0", "Max-Breadth: 5")), bobAt)
+	next := s.receive(bobAt, answer(x, "486 Busy Here")) // the ACK and the next INVITE
+	if len(next) != 2 || next[1].Method != "INVITE" {
+		t.Fatalf("got %d messages", len(next))
+	}
+	if x.Get("Max-Breadth") != "5" || next[1].Get("Max-Breadth") != "5" {
+		t.Errorf("Max-Breadth was %s and is %s", x.Get("Max-Breadth"), next[1].Get("Max-Breadth"))
+	}
+}

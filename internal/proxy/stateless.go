@@ -27,8 +27,9 @@ func (c *Core) forwardAck(m *sip.Message, from flow.Flow, s *Snapshot, fx *effec
 		c.counts.drop(DropAck)
 		return
 	}
-	c.counts.AcksForwarded++
-	c.forwardOnce(rq, fx)
+	if c.forwardOnce(rq, fx) {
+		c.counts.AcksForwarded++
+	}
 }
 
 // acksOwnAnswer recognises the To tag of a response that was made here.
@@ -57,8 +58,9 @@ func (c *Core) statelessTarget(rq *request) bool {
 	return g == nil || len(g.Targets) == 1
 }
 
-// forwardOnce sends a request to its one target and forgets it.
-func (c *Core) forwardOnce(rq *request, fx *effect.List) {
+// forwardOnce sends a request to its one target and forgets it; false, and
+// counted, when it leads nowhere.
+func (c *Core) forwardOnce(rq *request, fx *effect.List) bool {
 	rc, t := &c.once, &c.onceTarget
 	*rc = ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
 	*t = Target{}
@@ -67,20 +69,21 @@ func (c *Core) forwardOnce(rq *request, fx *effect.List) {
 	} else if rq.rule != nil {
 		c.addTargets(rc, rq, rq.rule)
 		defer c.dropTargets(rc)
-		if rc.set == 0 {
-			return
+		if rc.set == 0 { // counted as a bad target
+			return false
 		}
 		t = c.targets.At(rc.set - 1)
 	}
 	var e edits
 	e.m, e.way, e.arrival, e.breadth = rq.m, &rc.way, rq.from, rq.breadth
-	if e.prepare(c.targetURI(rc, t), &c.text) != 0 {
-		return
+	status := e.prepare(c.targetURI(rc, t), &c.text)
+	var hop flow.Hop
+	if status == 0 {
+		hop, status = c.hopOf(rc, rq.from, e.next(), &e.uri, t)
 	}
-	hop, status := c.hopOf(rc, rq.from, e.next(), &e.uri, t)
 	if status != 0 {
 		c.counts.drop(DropUnreachable)
-		return
+		return false
 	}
 	c.edit(&e)
 	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)
@@ -89,6 +92,7 @@ func (c *Core) forwardOnce(rq *request, fx *effect.List) {
 		c.rewriter.EnsureContentLength()
 	}
 	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(rq.m.Wire())+c.rewriter.Size()))), 0)
+	return true
 }
 
 // The branch of what is forwarded statelessly: the cookie, a mark that no branch

@@ -219,3 +219,23 @@ func TestSizes(t *testing.T) {
 		t.Errorf("got %d", got.Status)
 	}
 }
+
+// Call-IDs differ by case, branches do not.
+// Proves: SX-29
+func TestCase(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, tightConfig)
+	via := func(branch string) string { return "Via: SIP/2.0/udp 198.51.100.5;BRANCH=" + branch }
+	s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@example.org SIP/2.0", via("z9hG4bKaBc"))), bobAt)
+	s.pass(time.Second)
+	for _, x := range s.receive(aliceAt, s.compose("INVITE sip:bob@example.org SIP/2.0", via("Z9HG4BKAbC"))) {
+		if x.IsRequest() {
+			t.Error("a branch in other case makes a second transaction")
+		}
+	}
+	c := s.establish(aliceAt, bobAt, "sip:bob@example.org")
+	s.relayed(s.receive(aliceAt, c.within(s, "INFO")), bobAt)
+	c.callID = strings.ToUpper(c.callID) // so the cookie is another call's
+	s.refused(s.receive(aliceAt, c.within(s, "INFO")), 403)
+	s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@EXAMPLE.ORG;TRANSPORT=UDP SIP/2.0", "Route: <SIP:192.0.2.1;LR;Transport=udp>")), bobAt)
+}
