@@ -40,6 +40,9 @@ type Send struct {
 	// For is the client transaction that must hear when sending fails, or 0.
 	// The failure re-enters the core through Broken.
 	For Handle
+	// Call tells messages of one call, other than 0, from those of others, by a
+	// hash of the Call-ID: their order must be kept, that between calls need not.
+	Call uint32
 }
 
 // AskKind tells who does the work of an Ask.

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"hash/maphash"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -88,6 +90,17 @@ func BranchShard(branch []byte) (shard int, ok bool) {
 
 // Packet takes one message that sip.Message.Parse accepted.
 func (c *Core) Packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+	before := len(fx.Sends)
+	c.packet(now, m, from, s, fx)
+	if sends := fx.Sends[before:]; len(sends) > 0 {
+		call := uint32(maphash.Bytes(loopSeed, m.CallIDValue())) | 1
+		for i := range sends { // a message gives rise to those of its own call only
+			sends[i].Call = call
+		}
+	}
+}
+
+func (c *Core) packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
 	c.signer.use(s.Keys)
 	if err := m.Check(); err != nil {
 		c.malformed(m, err, from, s, fx)

@@ -16,25 +16,23 @@ type Sender struct {
 	to      *Socket
 	list    []effect.Send
 	trouble *Trouble
-	n       int // vectors filled
 	uneasy  bool
+	again   []int // messages of runs that the kernel would not cut
 
-	index [width]int // of the message in list
-	msgs  [width]mmsghdr
+	plan  plan
+	msgs  [width]mmsghdr // one a run
 	iovs  [width]unix.Iovec
 	names [width]name
 	ctl   [width]ancillary
 }
 
-// NewSender returns a Sender; it is about 16 KiB.
+// NewSender returns a Sender; it is about 18 KiB.
 func NewSender() *Sender {
 	s := &Sender{}
 	s.transmit = s.flush
 	s.errors.init()
 	for i := range width {
 		s.msgs[i].hdr.Name = &s.names[i][0]
-		s.msgs[i].hdr.Iov = &s.iovs[i]
-		s.msgs[i].hdr.SetIovlen(1)
 	}
 	return s
 }
@@ -45,7 +43,8 @@ func NewSender() *Sender {
 // buffer drops: retransmission repairs that, and waiting would make one slow
 // interface everybody's.
 func (s *Sender) Send(to *Socket, list []effect.Send, t *Trouble) {
-	s.to, s.list, s.trouble, s.n = to, list, t, 0
+	s.to, s.list, s.trouble = to, list, t
+	merge := to.segments.Load()
 	for i := range list {
 		m := &list[i]
 		if m.Wire == nil || m.Hop.Listener != to.listener {
@@ -55,45 +54,71 @@ func (s *Sender) Send(to *Socket, list []effect.Send, t *Trouble) {
 			s.fail(i, unix.EINVAL)
 			continue
 		}
-		s.put(i, m)
-		if s.n == width {
-			s.call()
-		}
+		s.add(i, merge)
 	}
-	if s.n > 0 {
+	s.call()
+	for len(s.again) > 0 { // one at a time, what could not go together
+		for _, i := range s.again {
+			s.add(i, false)
+		}
+		s.again = s.again[:0]
 		s.call()
 	}
 	s.to, s.list, s.trouble = nil, nil, nil
 }
 
-// put fills the next vector.
-func (s *Sender) put(i int, m *effect.Send) {
-	h := &s.msgs[s.n].hdr
-	s.iovs[s.n].Base = &m.Wire[0]
-	s.iovs[s.n].SetLen(len(m.Wire))
-	h.Namelen = s.names[s.n].put(m.Hop.Remote)
-	h.Control = nil
-	length := 0
-	if s.to.wildcard { // RFC 3581 §4: an answer leaves from where the request came to
-		if length = s.ctl[s.n].put(m.Hop.Local.Addr()); length > 0 {
-			h.Control = s.ctl[s.n].bytes()
-		}
+// add plans message i, and sends when the plan is full.
+func (s *Sender) add(i int, merge bool) {
+	s.plan.add(s.list, i, merge)
+	if s.plan.n == width {
+		s.call()
 	}
-	h.SetControllen(length)
-	s.index[s.n] = i
-	s.n++
+}
+
+// fill writes the vectors of the plan, the buffers of a run side by side.
+func (s *Sender) fill() {
+	iov := 0
+	for j := range s.plan.m {
+		first := iov
+		s.plan.each(j, func(i int) {
+			wire := s.list[i].Wire
+			s.iovs[iov].Base = &wire[0]
+			s.iovs[iov].SetLen(len(wire))
+			iov++
+		})
+		m, h := &s.list[s.plan.messages[s.plan.runs[j].first].index], &s.msgs[j].hdr
+		h.Iov = &s.iovs[first]
+		h.SetIovlen(iov - first)
+		h.Namelen = s.names[j].put(m.Hop.Remote)
+		length := 0
+		if s.to.wildcard { // RFC 3581 §4: an answer leaves from where the request came to
+			length = s.ctl[j].put(m.Hop.Local.Addr())
+		}
+		if iov-first > 1 {
+			length = s.ctl[j].putSegment(length, len(m.Wire))
+		}
+		h.Control = nil
+		if length > 0 {
+			h.Control = s.ctl[j].bytes()
+		}
+		h.SetControllen(length)
+	}
 }
 
 // call sends what is in the vectors. The raw connection's Control only keeps
 // the descriptor from being closed meanwhile.
 func (s *Sender) call() {
+	if s.plan.n == 0 {
+		return
+	}
+	s.fill()
 	if err := s.to.raw.Control(s.transmit); err != nil {
-		s.to.counters.sendErrors.Add(uint64(s.n)) // closed: there is nobody left to tell
-		for _, i := range s.index[:s.n] {
-			s.list[i].Wire = nil
+		s.to.counters.sendErrors.Add(uint64(s.plan.n)) // closed: there is nobody left to tell
+		for _, p := range s.plan.messages[:s.plan.n] {
+			s.list[p.index].Wire = nil
 		}
 	}
-	s.n = 0
+	s.plan.reset()
 }
 
 // One message is tried again while errors of others are pending on the socket:
@@ -108,20 +133,21 @@ const (
 func (s *Sender) flush(fd uintptr) {
 	done, sent, bytes := 0, 0, 0
 	tries, alone := 0, 0
-	for done < s.n {
-		k, errno := send(fd, s.msgs[done:s.n])
+	for done < s.plan.m {
+		k, errno := send(fd, s.msgs[done:s.plan.m])
 		if errno == 0 {
-			for i := done; i < done+k; i++ {
-				m := &s.list[s.index[i]]
-				bytes += len(m.Wire)
-				m.Wire = nil
+			for j := done; j < done+k; j++ {
+				s.plan.each(j, func(i int) {
+					bytes += len(s.list[i].Wire)
+					s.list[i].Wire = nil
+				})
+				sent += s.plan.runs[j].count
 			}
-			sent += k
 			done += k
 			tries, alone = 0, 0
 			// A stop in the middle may have consumed the pending error of
 			// another message: its report then waits in the queue.
-			s.uneasy = s.uneasy || done < s.n
+			s.uneasy = s.uneasy || done < s.plan.m
 			continue
 		}
 		switch errno {
@@ -139,10 +165,13 @@ func (s *Sender) flush(fd uintptr) {
 			if tries++; tries < maxTries && alone < maxAlone {
 				continue
 			}
-			if foreign(errno) {
+			switch {
+			case foreign(errno):
 				s.drop(done)
-			} else {
-				s.fail(s.index[done], errno)
+			case s.plan.runs[done].count > 1:
+				s.split(done)
+			default:
+				s.fail(s.plan.messages[s.plan.runs[done].first].index, errno)
 			}
 			done++
 			tries, alone = 0, 0
@@ -166,9 +195,17 @@ func foreign(errno unix.Errno) bool {
 	return false
 }
 
-func (s *Sender) drop(i int) {
-	s.list[s.index[i]].Wire = nil
-	s.to.counters.droppedFull.Add(1)
+// drop gives run j up.
+func (s *Sender) drop(j int) {
+	s.plan.each(j, func(i int) { s.list[i].Wire = nil })
+	s.to.counters.droppedFull.Add(uint64(s.plan.runs[j].count))
+}
+
+// split has the messages of run j sent one at a time, and runs no more on that
+// socket: a driver that cannot cut refuses all of them.
+func (s *Sender) split(j int) {
+	s.to.segments.Store(false)
+	s.plan.each(j, func(i int) { s.again = append(s.again, i) })
 }
 
 func (s *Sender) fail(i int, errno unix.Errno) {

@@ -46,6 +46,7 @@ type Socket struct {
 	six      bool
 
 	closed   atomic.Bool
+	segments atomic.Bool // the kernel takes several datagrams at once
 	counters counters
 
 	mu    sync.Mutex // guards drops
@@ -116,14 +117,16 @@ func newSocket(conn *net.UDPConn, cfg *UDPConfig) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{
+	s := &Socket{
 		conn:     conn,
 		raw:      raw,
 		bind:     netip.AddrPortFrom(cfg.Bind.Addr(), uint16(local.Port)),
 		listener: cfg.Listener,
 		wildcard: cfg.Bind.Addr().IsUnspecified(),
 		six:      cfg.Bind.Addr().Is6(),
-	}, nil
+	}
+	s.segments.Store(probeSegments(raw))
+	return s, nil
 }
 
 // unwrapBind strips what net adds: operation and address are in our own error.

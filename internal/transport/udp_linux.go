@@ -82,6 +82,13 @@ func control(raw syscall.RawConn, f func(fd int) error) error {
 	return inner
 }
 
+// probeSegments reports whether the kernel cuts a buffer into datagrams.
+func probeSegments(raw syscall.RawConn) bool {
+	can := false
+	_ = control(raw, func(fd int) error { can = canSegment(fd); return nil }) // closed: then nothing is sent
+	return can
+}
+
 // kernelDrops reads how many datagrams the kernel dropped for want of room.
 // SO_MEMINFO costs nothing per packet; SO_RXQ_OVFL would need a control message
 // with each.
