@@ -13,25 +13,25 @@ import (
 func (c *Core) preprocess(rq *request) *rejection {
 	uri, err := rq.m.URI()
 	if err != nil {
-		return &rejection{status: 400, reason: "Bad Request-URI"}
+		return rq.refuse(400, "Bad Request-URI")
 	}
 	rq.uri = *uri
 	routes := rq.m.Values(sip.Route)
 	c.strictRouter(rq)
 	rq.stripOwnMaddr(&c.text)
 	if !c.popOwnRoutes(rq, &routes) {
-		return &rejection{status: 400, reason: "Bad Route"}
+		return rq.refuse(400, "Bad Route")
 	}
 	rq.own = rq.snap.responsible(&rq.uri)
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
 	// target is ours to look up (§16.5).
 	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
 	if !rq.hasRoute && rq.uri.Scheme != sip.SIP {
-		return &rejection{status: 416}
+		return rq.refuse(416, "")
 	}
 	if rq.hasRoute && !rq.inDialog && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {
 		c.counts.RouteRefused++
-		return &rejection{status: 403, reason: "Route Not Allowed"}
+		return rq.refuse(403, "Route Not Allowed")
 	}
 	return nil
 }

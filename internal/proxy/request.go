@@ -40,6 +40,8 @@ type request struct {
 	// §16.5
 	own  bool // the Request-URI is a resource of this proxy
 	rule *policy.Rule
+
+	refusal rejection // where it ends, if it does: refusing costs no allocation
 }
 
 // rejection is a refusal that knows its SIP consequence.
@@ -47,6 +49,18 @@ type rejection struct {
 	status  int
 	reason  string // "" for the RFC's phrase
 	headers []byte // whole header lines, in the scratch of the step
+}
+
+// refuse ends a request; reason "" stands for the RFC's phrase.
+func (rq *request) refuse(status int, reason string) *rejection {
+	rq.refusal = rejection{status: status, reason: reason}
+	return &rq.refusal
+}
+
+// with adds header lines.
+func (r *rejection) with(headers []byte) *rejection {
+	r.headers = headers
+	return r
 }
 
 // begin takes a new request through §16.3 to §16.6.

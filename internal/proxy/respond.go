@@ -99,7 +99,7 @@ func (c *Core) unavailable(reason string) *rejection {
 		c.lines = append(c.lines, '0'+seconds/10)
 	}
 	c.lines = append(append(c.lines, '0'+seconds%10), "\r\n"...)
-	return &rejection{status: 503, reason: reason, headers: c.lines}
+	return c.rq.refuse(503, reason).with(c.lines)
 }
 
 // answersItself answers OPTIONS meant for the proxy: its Request-URI names the

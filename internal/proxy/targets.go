@@ -54,11 +54,11 @@ func (c *Core) rule(rq *request) *policy.Rule {
 func (rq *request) noMatch() *rejection {
 	switch {
 	case !rq.own:
-		return &rejection{status: 403, reason: "Relaying Not Allowed"}
+		return rq.refuse(403, "Relaying Not Allowed")
 	case rq.m.Method() == sip.REGISTER && !rq.uri.HasUser: // §8.2.1: it would be ours to answer
-		return &rejection{status: 405, headers: []byte("Allow: OPTIONS\r\n")}
+		return rq.refuse(405, "").with([]byte("Allow: OPTIONS\r\n"))
 	default:
-		return &rejection{status: 404}
+		return rq.refuse(404, "")
 	}
 }
 
@@ -71,7 +71,7 @@ func (c *Core) redirection(rq *request, rule *policy.Rule) *rejection {
 		lines = append(lines, ">\r\n"...)
 	}
 	c.lines = lines
-	return &rejection{status: rule.Status, reason: rule.Reason, headers: lines}
+	return rq.refuse(rule.Status, rule.Reason).with(lines)
 }
 
 // proceedAlong opens the context of a request with the one target that it names

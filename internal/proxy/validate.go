@@ -15,7 +15,7 @@ func (c *Core) validate(rq *request) *rejection {
 	}
 	if c.looped(rq) { // step 4
 		c.counts.Loops++
-		return &rejection{status: 482}
+		return rq.refuse(482, "")
 	}
 	if refused := rq.maxBreadth(); refused != nil { // RFC 5393 §5.3.3
 		return refused
@@ -29,10 +29,10 @@ func (c *Core) validate(rq *request) *rejection {
 func (rq *request) scheme() *rejection {
 	uri, err := rq.m.URI()
 	if err != nil {
-		return &rejection{status: 400, reason: "Bad Request-URI"}
+		return rq.refuse(400, "Bad Request-URI")
 	}
 	if uri.Scheme != sip.SIP && !rq.m.Has(sip.Route) {
-		return &rejection{status: 416}
+		return rq.refuse(416, "")
 	}
 	return nil
 }
@@ -42,9 +42,9 @@ func (rq *request) maxForwards() *rejection {
 	n, present, err := rq.m.MaxForwardsValue()
 	switch {
 	case err != nil:
-		return &rejection{status: 400, reason: "Bad Max-Forwards"}
+		return rq.refuse(400, "Bad Max-Forwards")
 	case present && n == 0 && rq.m.Method() != sip.OPTIONS:
-		return &rejection{status: 483}
+		return rq.refuse(483, "")
 	}
 	return nil
 }
@@ -60,11 +60,11 @@ func (rq *request) maxBreadth() *rejection {
 	n, present, err := rq.m.MaxBreadthValue()
 	switch most := rq.snap.Limits.MaxBreadth; {
 	case err != nil:
-		return &rejection{status: 400, reason: "Bad Max-Breadth"}
+		return rq.refuse(400, "Bad Max-Breadth")
 	case !present || n > most:
 		rq.breadth = most
 	case n < 1:
-		return &rejection{status: 440}
+		return rq.refuse(440, "")
 	default:
 		rq.breadth = n
 	}
@@ -89,5 +89,5 @@ func (c *Core) proxyRequire(rq *request) *rejection {
 	if first { // an empty Proxy-Require asks for nothing
 		return nil
 	}
-	return &rejection{status: 420, headers: c.lines}
+	return rq.refuse(420, "").with(c.lines)
 }
