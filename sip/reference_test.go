@@ -113,12 +113,20 @@ func refURIOK(s string) bool {
 	if !ok || len(s) > sip.MaxURI {
 		return false
 	}
-	if !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") {
+	if scheme = strings.Map(asciiLower, scheme); scheme != "sip" && scheme != "sips" { // EqualFold knows a long s
+
 		return refAbsoluteOK(s)
 	}
 	m := refSIP.FindStringSubmatch(s)
 	return m != nil && len(m[1]) <= sip.MaxUser && refHostOK(m[2]) && (m[3] == "" || refNum(m[3], 65535)) &&
 		strings.Count(m[4], ";") <= sip.MaxParams && strings.Count(m[5], "&") < sip.MaxParams
+}
+
+func asciiLower(r rune) rune {
+	if 'A' <= r && r <= 'Z' {
+		return r + 'a' - 'A'
+	}
+	return r
 }
 
 // refAddress returns the URI of an address, whether it is in <>, and whether all is sound.
@@ -225,7 +233,7 @@ func (r *refMessage) startLine(l string) bool {
 	if strings.ContainsAny(l, "\r\n\x00") {
 		return false
 	}
-	if len(l) >= 4 && strings.EqualFold(l[:4], "SIP/") {
+	if len(l) >= 4 && strings.Map(asciiLower, l[:4]) == "sip/" {
 		return refStatus.MatchString(l)
 	}
 	m := refRequest.FindStringSubmatch(l)

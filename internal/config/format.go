@@ -34,7 +34,7 @@ func Format(name string, src []byte) ([]byte, Diagnostics) {
 		return nil, l.diags.sorted()
 	}
 	out := hclwrite.Format(reorder(src, body))
-	if len(out) > 0 && out[len(out)-1] != '\n' {
+	if out = bytes.TrimRight(out, " \t\r\n"); len(out) > 0 {
 		out = append(out, '\n')
 	}
 	return out, nil
