@@ -34,10 +34,15 @@ func Format(name string, src []byte) ([]byte, Diagnostics) {
 		return nil, l.diags.sorted()
 	}
 	out := hclwrite.Format(reorder(src, body))
-	if out = bytes.TrimRight(out, " \t\r\n"); len(out) > 0 {
-		out = append(out, '\n')
+	text := bytes.TrimRight(out, " \t\r\n")
+	end := "\n"
+	if bytes.HasPrefix(out[len(text):], []byte("\r\n")) {
+		end = "\r\n"
 	}
-	return out, nil
+	if len(text) == 0 {
+		return nil, nil
+	}
+	return append(text[:len(text):len(text)], end...), nil
 }
 
 // reorder puts the parts of all rules in order. Rules stand at the top and in
