@@ -58,6 +58,7 @@ var auditRules = []rule{
 	{"response-hop", false, (*story).responseHop},
 	{"branch", false, (*story).branch},
 	{"max-forwards", false, (*story).maxForwards},
+	{"max-breadth", false, (*story).maxBreadth},
 	{"unchanged", false, (*story).unchanged},
 	{"bytes", false, (*story).bytes},
 	{"one-final", false, (*story).oneFinal},

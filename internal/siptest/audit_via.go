@@ -2,6 +2,7 @@ package siptest
 
 import (
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"viaduct/internal/flow"
@@ -199,6 +200,29 @@ func (s *story) maxForwards() {
 		// A value above 255 may be taken for absent; an absent one becomes 70.
 		if was := origin.Message().MaxForwards(); was >= 0 && was <= 255 && got != was-1 {
 			s.report("Max-Forwards went from %d to %d", e, was, got)
+		}
+	}
+}
+
+// maxBreadth: a request has at most one value, and no copy more than came
+// (RFC 5393 §5.3.3).
+func (s *story) maxBreadth() {
+	for i, e := range s.events {
+		values := e.Message().All("Max-Breadth")
+		if !e.leaves() || len(values) == 0 {
+			continue
+		}
+		got, err := strconv.Atoi(values[0])
+		if err != nil || len(values) > 1 || got < 1 {
+			s.report("Max-Breadth is %q", e, values)
+			continue
+		}
+		origin := s.origin(i)
+		if origin == nil {
+			continue
+		}
+		if was, err := strconv.Atoi(origin.Message().Get("Max-Breadth")); err == nil && got > was {
+			s.report("Max-Breadth went from %d to %d", e, was, got)
 		}
 	}
 }

@@ -83,7 +83,7 @@ func (r *runner) check(ln *line, ev *Event) []string {
 	}
 	for _, w := range ln.words {
 		if ok, got := r.holds(w, ev); !ok {
-			if bad = append(bad, w.text+" does not hold"); w.hasValue {
+			if bad = append(bad, w.text+" does not hold"); w.hasValue || got != "" {
 				bad[len(bad)-1] = fmt.Sprintf("want %s, got %q", w.text, got)
 			}
 		}

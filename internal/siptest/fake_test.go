@@ -157,7 +157,7 @@ func (p *forker) response(now clock.Instant, m *Message, fx *effect.List) {
 			return
 		}
 		b.final = true
-		if c.best == nil || m.Status/100 == 6 || m.Status/100 < c.best.Status/100 {
+		if c.best == nil || m.Status >= 600 || c.best.Status < 600 && m.Status/100 < c.best.Status/100 {
 			c.best = m
 		}
 		if m.Status >= 600 {

@@ -46,14 +46,15 @@ type peer interface {
 }
 
 // NewNetwork returns a network with one UDP listener "proxy" at 127.0.0.1:5060.
-func NewNetwork(seed uint64, link Link) *Network {
+// Parties are added next, then the element by Attach.
+func NewNetwork(t testing.TB, seed uint64, link Link) *Network {
 	n := &Network{
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 0x51b7e57)), link: link,
 		links: map[netip.AddrPort]Link{}, peers: map[netip.AddrPort]peer{},
 	}
 	n.loop.now = start
 	n.Setup = Setup{
-		Name: fmt.Sprintf("seed %d", seed), Start: start,
+		TB: t, Name: fmt.Sprintf("seed %d", seed), Start: start,
 		Listeners: []Listener{{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("127.0.0.1:5060")}},
 	}
 	return n
@@ -178,7 +179,8 @@ func (n *Network) Run(d time.Duration) {
 // Finish runs the simulation to its end and fails the test when a call has not
 // ended, the audit finds something, or the element holds anything 64*T1 after
 // the last message. It returns the trace.
-func (n *Network) Finish(t testing.TB) *Trace {
+func (n *Network) Finish() *Trace {
+	t := n.Setup.TB
 	t.Helper()
 	rules := n.Setup.Rules.filled()
 	limit := n.loop.now.Add(rules.Ring + 4*64*rules.T1)
@@ -193,7 +195,7 @@ func (n *Network) Finish(t testing.TB) *Trace {
 		t.Errorf("%s: idle: %v", n.Setup.Name, err)
 	}
 	n.edge.trace.End = n.loop.now
-	n.verdict(t)
+	n.verdict()
 	return n.edge.trace
 }
 
@@ -205,7 +207,8 @@ func (n *Network) busy() bool {
 }
 
 // verdict checks calls and trace.
-func (n *Network) verdict(t testing.TB) {
+func (n *Network) verdict() {
+	t := n.Setup.TB
 	t.Helper()
 	for _, c := range n.calls {
 		if !c.Ended() {

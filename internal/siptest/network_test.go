@@ -15,8 +15,8 @@ var rough = Link{Delay: 5 * time.Millisecond, Jitter: 20 * time.Millisecond, Los
 
 // stateless is a network around a stateless relay: the parties' own
 // transactions have to repair what the links do.
-func stateless(seed uint64, link Link, calls int) *Network {
-	n := NewNetwork(seed, link)
+func stateless(t testing.TB, seed uint64, link Link, calls int) *Network {
+	n := NewNetwork(t, seed, link)
 	n.Setup.Config = "127.0.0.2:5060"
 	n.Setup.Rules.Stateless = true
 	alice := n.Caller("alice", "127.0.0.1:5070")
@@ -34,8 +34,8 @@ func stateless(seed uint64, link Link, calls int) *Network {
 
 // stateful is a network around a forking proxy without retransmissions of its
 // own besides those of INVITE, on links that lose nothing.
-func stateful(seed uint64, calls int) *Network {
-	n := NewNetwork(seed, Link{Delay: time.Millisecond, Jitter: time.Millisecond})
+func stateful(t testing.TB, seed uint64, calls int) *Network {
+	n := NewNetwork(t, seed, Link{Delay: time.Millisecond, Jitter: time.Millisecond})
 	n.Setup.Config = "sip:bob@127.0.0.2:5060 sip:bob@127.0.0.3:5060 sip:bob@127.0.0.4:5060"
 	alice := n.Caller("alice", "127.0.0.1:5070")
 	n.Callee("desk", "127.0.0.2:5060", Manner{Ring: 100 * time.Millisecond, Answer: time.Second, HangUp: 3 * time.Second})
@@ -49,8 +49,8 @@ func stateful(seed uint64, calls int) *Network {
 }
 
 func TestCallsThroughAStatelessRelayOverARoughNetwork(t *testing.T) {
-	n := stateless(1, rough, 2000)
-	n.Finish(t)
+	n := stateless(t, 1, rough, 2000)
+	n.Finish()
 	// A CANCEL that is lost a few times comes after the answer.
 	if got := n.Outcomes(); got[200]+got[487] != 2000 || got[487] < 300 || got[487] > 400 {
 		t.Errorf("got outcomes %v, want 1600 answered and nearly 400 cancelled", got)
@@ -58,27 +58,27 @@ func TestCallsThroughAStatelessRelayOverARoughNetwork(t *testing.T) {
 }
 
 func TestForkedCallsLoseNoBranch(t *testing.T) {
-	n := stateful(1, 50)
-	n.Finish(t)
+	n := stateful(t, 1, 50)
+	n.Finish()
 	if got := n.Outcomes(); got[200] != 50 {
 		t.Errorf("got outcomes %v, want 50 answered", got)
 	}
 }
 
 func TestASilentTargetEndsBy408(t *testing.T) {
-	n := NewNetwork(1, Link{})
+	n := NewNetwork(t, 1, Link{})
 	n.Setup.Config = "sip:bob@127.0.0.2:5060"
 	n.Dead("bob", "127.0.0.2:5060")
 	n.Caller("alice", "127.0.0.1:5070").Call(0, Plan{URI: "sip:bob@example.org"})
 	n.Attach(newForker)
-	n.Finish(t)
+	n.Finish()
 	if got := n.Outcomes(); got[408] != 1 {
 		t.Errorf("got outcomes %v, want one 408", got)
 	}
 }
 
 func TestAnUnreachableTargetIsTold(t *testing.T) {
-	n := NewNetwork(1, Link{})
+	n := NewNetwork(t, 1, Link{})
 	n.Setup.Config = "sip:bob@127.0.0.2:5060"
 	n.Unreachable("bob", "127.0.0.2:5060")
 	n.Caller("alice", "127.0.0.1:5070").Call(0, Plan{URI: "sip:bob@example.org"})
@@ -92,8 +92,8 @@ func TestAnUnreachableTargetIsTold(t *testing.T) {
 
 func TestOneSeedIsOneTrace(t *testing.T) {
 	trace := func(seed uint64) string {
-		n := stateless(seed, rough, 50)
-		return n.Finish(t).String()
+		n := stateless(t, seed, rough, 50)
+		return n.Finish().String()
 	}
 	if trace(7) != trace(7) {
 		t.Error("the same seed gave two traces")
@@ -117,7 +117,7 @@ func TestLinksLoseDoubleAndReorder(t *testing.T) {
 		{"a dead one nothing", Link{Loss: 1}, func(n int, sorted bool) bool { return n == 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			n := NewNetwork(3, c.link)
+			n := NewNetwork(t, 3, c.link)
 			n.Attach(newForker)
 			var order []int
 			for i := range 1000 {
@@ -140,17 +140,17 @@ func TestLinksLoseDoubleAndReorder(t *testing.T) {
 func TestSimUnderSynctest(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		build func() *Network
+		build func(testing.TB) *Network
 		calls int
 	}{
-		{"stateless", func() *Network { return stateless(5, rough, 100) }, 100},
-		{"stateful", func() *Network { return stateful(5, 20) }, 20},
+		{"stateless", func(t testing.TB) *Network { return stateless(t, 5, rough, 100) }, 100},
+		{"stateful", func(t testing.TB) *Network { return stateful(t, 5, 20) }, 20},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				sim := &Sim{Network: c.build()}
+				sim := &Sim{Network: c.build(t)}
 				sim.Run(2 * time.Minute)
-				sim.Finish(t)
+				sim.Finish()
 				if got := sim.Outcomes(); got[200]+got[487] != c.calls {
 					t.Errorf("got outcomes %v of %d calls", got, c.calls)
 				}
