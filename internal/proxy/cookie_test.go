@@ -137,6 +137,13 @@ func TestCallerBehindNAT(t *testing.T) {
 	if x := s.relayed(s.receive(bobAt, c.back(s, "INFO")), source); x.Has("Route") || x.URI != "sip:alice@10.0.0.5:5060" {
 		t.Errorf("got %s", x.Wire)
 	}
+	// In the form of a strict router.
+	strict := c.back(s, "MESSAGE")
+	strict = strings.Replace(strict, "MESSAGE sip:alice@10.0.0.5:5060", "MESSAGE "+strings.Trim(c.calleeRoute[0], "<>"), 1)
+	strict = strings.Replace(strict, "Route: "+c.calleeRoute[0]+"\r\nRoute: "+c.calleeRoute[1], "Route: "+c.calleeRoute[1]+", <sip:alice@10.0.0.5:5060>", 1)
+	if x := s.relayed(s.receive(bobAt, strict), source); x.Has("Route") || x.URI != "sip:alice@10.0.0.5:5060" {
+		t.Errorf("got %s", x.Wire)
+	}
 	// One of the pair is missing: the one with the flow leads into it, or outward from it.
 	upstream, downstream := c.calleeRoute[1], c.calleeRoute[0]
 	c.calleeRoute, c.callerRoute = []string{upstream}, []string{upstream}
@@ -256,6 +263,14 @@ func TestTwoListeners(t *testing.T) {
 			if x.hop.Listener != 0 || x.Has("Route") {
 				t.Errorf("left by %d with Route %q", x.hop.Listener, x.All("Route"))
 			}
+			// A strict router in front of us has put the first into the Request-URI.
+			first := strings.Trim(d.callerRoute[0], "<>")
+			second := d.callerRoute[1]
+			d.callerRoute = []string{second, "<" + contactOf(d.ok.Message) + ">"}
+			if x := s.relayed(s.receiveOn(0, c.caller, d.to(s, "INFO", first)), c.callee); x.hop.Listener != 1 || x.Has("Route") || x.URI != contactOf(d.ok.Message) {
+				t.Errorf("left by %d as %s with Route %q", x.hop.Listener, x.URI, x.All("Route"))
+			}
+			d.callerRoute = []string{"<" + first + ">", second}
 			// A second value that was lost makes no leftover.
 			d.callerRoute = d.callerRoute[1:]
 			s.relayed(s.receiveOn(0, c.caller, d.within(s, "INFO")), c.callee)
@@ -303,6 +318,10 @@ rule "other" {
   when = dest.user == "other"
   send = group.other
 }
+rule "direct" {
+  when = dest.user == "direct"
+  send = request_uri
+}
 rule "bob" { send = "sip:203.0.113.7" }
 `)
 	const trunk = "203.0.113.40:5060"
@@ -319,6 +338,11 @@ rule "bob" { send = "sip:203.0.113.7" }
 	s.relayed(s.receive(aliceAt, out.within(s, "BYE")), trunk)
 	s.relayed(s.receive(trunk, out.back(s, "INFO")), aliceAt)
 	s.refused(s.receive(aliceAt, out.to(s, "INVITE", "sip:+1900@203.0.113.41")), 403)
+
+	// A call to the same address by another rule has its way too.
+	s.call = "direct"
+	direct := s.establish(aliceAt, "203.0.113.41:5070", "sip:direct@203.0.113.41:5070")
+	s.relayed(s.receive(aliceAt, direct.ack(s)), "203.0.113.41:5070")
 
 	// A call that came from the trunk.
 	s.call = "in"

@@ -73,7 +73,8 @@ func (s *Snapshot) listensAt(addr netip.Addr, port uint16, host []byte) bool {
 		if bind := l.Bind.Addr(); bind == addr {
 			return true
 		}
-		if (l.Bind.Addr().IsUnspecified() || l.Advertise != "") && s.Names.Contains(host) {
+		wildcard := l.Bind.Addr().IsUnspecified() && l.Bind.Addr().Is4() == addr.Is4()
+		if (wildcard || l.Advertise != "") && s.Names.Contains(host) {
 			return true
 		}
 	}

@@ -74,7 +74,8 @@ func (rq *request) stripOwnMaddr(text *[]byte) {
 	if port == 0 {
 		port = protocol.DefaultPort()
 	}
-	if port != rq.from.Local.Port() || protocol != rq.from.Protocol || !rq.snap.namesUs(maddr, port) && !rq.snap.Domains.Contains(maddr) {
+	l := &rq.snap.Listeners[rq.from.Listener]
+	if !l.hasPort(port) || protocol != l.Protocol || !rq.snap.namesUs(maddr, port) && !rq.snap.Domains.Contains(maddr) {
 		return
 	}
 	out := (*text)[:0]

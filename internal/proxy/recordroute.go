@@ -31,10 +31,10 @@ func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Messag
 	s := rc.snap
 	k := cookie{rule: rc.dialog.rule, targetGroup: rc.dialog.targetGroup, sourceGroup: rc.dialog.sourceGroup}
 	if rc.rule != nil {
-		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark}
-		if marks := s.groupsOf[arrival.Remote.Addr()]; len(marks) > 0 {
-			k.sourceGroup = marks[0]
-		}
+		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark, sourceGroup: s.markOf(arrival.Remote.Addr())}
+	}
+	if k.targetGroup == 0 { // reached by its address, which a rule or a trusted Route allowed
+		k.targetGroup = s.markOf(hop.Remote.Addr())
 	}
 	caller := callerFlow(m, arrival)
 	if arrival.Listener == hop.Listener && !caller.IsValid() && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {

@@ -137,6 +137,15 @@ func (s *Snapshot) addGroup(g *policy.Group) {
 	}
 }
 
+// markOf is the mark of a group that has a as a target, 0 for none. Of several
+// any will do: ResponseContext.mayReach asks for one of them.
+func (s *Snapshot) markOf(a netip.Addr) uint16 {
+	if marks := s.groupsOf[a.Unmap()]; len(marks) > 0 {
+		return marks[0]
+	}
+	return 0
+}
+
 // groupMark is a group in a Route cookie. 0 means none.
 func groupMark(hash uint32) uint16 {
 	if m := uint16(hash ^ hash>>16); m != 0 {
