@@ -61,7 +61,7 @@ func (e *edge) collect(now clock.Instant) []*Event {
 	var sent []*Event
 	for i := range e.fx.Sends {
 		s := &e.fx.Sends[i]
-		ev := &Event{At: now, Kind: Sent, From: e.sender(s.Hop), To: s.Hop.String(), Hop: s.Hop, Wire: bytes.Clone(s.Wire), about: s.For}
+		ev := &Event{At: now, Kind: Sent, From: e.sender(s.Hop), To: s.Hop.Remote.String(), Hop: s.Hop, Wire: bytes.Clone(s.Wire), about: s.For}
 		if a := e.setup.reached(s.Hop); a != nil {
 			ev.To, ev.actor = a.Name, a
 			if a.Down {

@@ -54,6 +54,9 @@ func Run(t testing.TB, source string, newElement func(*Setup) Element) *Trace {
 	default:
 		t.Errorf("%s:\n  %s\nThe ladder as it is written (-) and as it happened (+):\n%s", name, strings.Join(r.problems, "\n  "), diff(want, got))
 	}
+	if r.stuck {
+		return r.edge.trace
+	}
 	if bad := Audit(r.edge.trace, l.setup.Rules); len(bad) > 0 {
 		t.Errorf("%s: the audit found\n%s\nin\n%s", name, describe(bad), r.edge.trace)
 	}
@@ -88,7 +91,7 @@ type runner struct {
 	out      []string // the ladder as it happened
 	batch    []result // expectations since the last input
 	problems []string
-	stuck    bool // an input could not be made: the rest means nothing
+	stuck    bool // the rest means nothing: an input could not be made, or there is no end
 }
 
 // result is one line of the ladder as it happened, and when.
@@ -115,7 +118,7 @@ func (r *runner) problem(ln *line, format string, args ...any) {
 }
 
 func (r *runner) run() {
-	for _, ln := range r.ladder.lines {
+	for i, ln := range r.ladder.lines {
 		switch ln.kind {
 		case lineText:
 			r.batch = append(r.batch, result{r.lastAt(), ln.text, true})
@@ -129,7 +132,12 @@ func (r *runner) run() {
 		if err := r.act(ln); err != nil {
 			r.problem(ln, "%v", err)
 			r.stuck = true
-			break
+		}
+		if r.stuck {
+			for _, rest := range r.ladder.lines[i+1:] {
+				r.out = append(r.out, rest.text)
+			}
+			return
 		}
 	}
 	r.flush(nil)
@@ -161,7 +169,7 @@ func (r *runner) advance(d time.Duration) error {
 	target := r.now.Add(d)
 	for range 1_000_000 {
 		next, armed := r.edge.element.Next()
-		if !armed || next > target {
+		if !armed || next > target || r.stuck {
 			r.now = target
 			return nil
 		}
@@ -174,12 +182,16 @@ func (r *runner) advance(d time.Duration) error {
 // settle delivers what the element sent: to the actors, back to the element
 // when it sends to itself, and as a failure when the actor is down.
 func (r *runner) settle(sent []*Event) {
-	for n := 0; len(sent) > 0; n++ {
+	for loops := 0; len(sent) > 0; {
 		ev := sent[0]
 		sent = sent[1:]
 		r.queue = append(r.queue, ev)
-		if n > 10_000 {
+		if ev.loops {
+			loops++
+		}
+		if loops > 200 { // Max-Forwards and the loop check are there to end it before
 			r.problem(nil, "the element talks to itself without end")
+			r.queue, r.stuck = nil, true
 			return
 		}
 		switch {

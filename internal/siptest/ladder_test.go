@@ -1,6 +1,7 @@
 package siptest
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,7 @@ func TestLaddersFailForTheReasonTheyName(t *testing.T) {
 		{"a head that does not exist", "alice -> proxy INVITE sip:b@c\nfrob x\n", []string{`2: unknown line "frob"`}},
 		{"a block without end", "alice -> proxy raw <<<\nINVITE\n", []string{"<<< without >>>"}},
 		{"a file that is not there", "alice -> proxy file no/such\n", []string{"no such file"}},
+		{"an element that talks to itself", "alice -> proxy INVITE sip:bob@127.0.0.1:5060\n", []string{"talks to itself without end"}},
 		{"nobody to be down", head + "down carol\n", []string{"no actor carol"}},
 		{"no FlowGone", head + "proxy -> alice 100\nproxy -> bob INVITE\nclose alice\n", []string{"has no FlowGone"}},
 	} {
@@ -211,6 +213,88 @@ func TestDoReachesTheElement(t *testing.T) {
 	Run(t, "do drain now\nalice -> proxy raw <<<\ngarbage\n>>>\nsilence\n", func(s *Setup) Element { p = newForker(s).(*forker); return p })
 	if strings.Join(p.done, " ") != "drain now" {
 		t.Errorf("got %q", p.done)
+	}
+}
+
+func TestStreams(t *testing.T) {
+	c := &closer{}
+	Run(t, `
+actor alice tcp 127.0.0.1:5070 from 127.0.0.1:41000
+actor bob tcp 127.0.0.1:5071
+config: sip:bob@${bob}
+listen proxy tcp 127.0.0.1:5060
+alice -> proxy INVITE sip:bob@example.org
+proxy -> alice 100
+proxy -> bob INVITE Via=*TCP*TCP*127.0.0.1:5070* Contact=*;transport=tcp>
+bob -> proxy 486
+proxy -> bob ACK
+proxy -> alice 486
+alice -> proxy ACK
+close alice
+`, func(s *Setup) Element { c.forker = newForker(s).(*forker); return c })
+	if len(c.gone) != 1 || c.gone[0].Remote.String() != "127.0.0.1:41000" || c.gone[0].Conn != 1 || c.gone[0].Protocol != flow.TCP {
+		t.Errorf("got FlowGone of %v, want that of alice", c.gone)
+	}
+}
+
+// closer is a forker that wants to hear of connections that end.
+type closer struct {
+	*forker
+	gone []flow.Flow
+}
+
+func (c *closer) FlowGone(_ clock.Instant, f flow.Flow, _ *effect.List) { c.gone = append(c.gone, f) }
+
+func TestAnElementCanSendToItself(t *testing.T) {
+	Run(t, `
+alice -> proxy INVITE sip:bob@${bob} h:Route=<sip:${proxy};lr> add:Route=<sip:${proxy};lr> source=127.0.0.1:41000 rport
+proxy -> 127.0.0.1:41000 100
+proxy -> proxy INVITE via+1 max-forwards=69
+proxy -> proxy 100
+proxy -> bob INVITE via+1 max-forwards=68
+bob -> proxy 180
+proxy -> proxy 180 via-1
+proxy -> 127.0.0.1:41000 180 via-1
+bob -> proxy 486
+proxy -> bob ACK same-branch
+proxy -> proxy 486
+proxy -> proxy ACK same-branch
+proxy -> 127.0.0.1:41000 486
+`, newForker)
+}
+
+func TestSendersAreNamedByListener(t *testing.T) {
+	l, err := parseLadder("x", "listen inside 10.0.0.1:5060 as in.example.org\nlisten outside tcp [2001:db8::1]:5062\nlisten any 0.0.0.0:5060\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newEdge(&l.setup, nil)
+	at := netip.MustParseAddrPort
+	for _, c := range []struct {
+		name string
+		hop  flow.Hop
+		want string
+	}{
+		{"a listener without local address", flow.Hop{Protocol: flow.UDP}, "inside"},
+		{"its own address", flow.Hop{Protocol: flow.UDP, Local: at("10.0.0.1:5060")}, "inside"},
+		{"another address", flow.Hop{Protocol: flow.UDP, Local: at("10.0.0.2:5060")}, "?"},
+		{"another transport", flow.Hop{Protocol: flow.TCP, Local: at("10.0.0.1:5060")}, "?"},
+		{"an ephemeral port of a stream", flow.Hop{Protocol: flow.TCP, Listener: 1, Local: at("[2001:db8::1]:40000")}, "outside"},
+		{"a wildcard", flow.Hop{Protocol: flow.UDP, Listener: 2, Local: at("192.0.2.7:5060")}, "any"},
+		{"no such listener", flow.Hop{Protocol: flow.UDP, Listener: 3}, "?"},
+	} {
+		if got := e.sender(c.hop); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	s := &story{trace: e.trace}
+	for text, want := range map[string]bool{
+		"SIP/2.0/UDP in.example.org": true, "SIP/2.0/UDP IN.example.org:5060": true, "SIP/2.0/UDP 10.0.0.1": true,
+		"SIP/2.0/TCP [2001:db8::1]:5062": true, "SIP/2.0/UDP 10.0.0.1:5061": false, "SIP/2.0/UDP out.example.org": false,
+	} {
+		if v := readVia(text); s.own(&v) != want {
+			t.Errorf("own(%q) is not %v", text, want)
+		}
 	}
 }
 

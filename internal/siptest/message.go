@@ -232,12 +232,12 @@ func readVia(text string) ViaValue {
 	if rest != "" {
 		v.params = readParams(rest)
 	}
-	words := strings.Fields(head)
-	if len(words) < 2 {
+	parts := strings.SplitN(head, "/", 3) // white space may stand around both slashes
+	words := strings.Fields(parts[len(parts)-1])
+	if len(parts) < 3 || len(words) < 2 {
 		return v
 	}
-	v.Transport = words[0][strings.LastIndexByte(words[0], '/')+1:]
-	v.Host = strings.Join(words[1:], "")
+	v.Transport, v.Host = words[0], strings.Join(words[1:], "")
 	if i := strings.LastIndexByte(v.Host, ':'); i > strings.LastIndexByte(v.Host, ']') {
 		port, _ := strconv.ParseUint(v.Host[i+1:], 10, 16) // a bad port reads as none: raw input only
 		v.Host, v.Port = v.Host[:i], uint16(port)

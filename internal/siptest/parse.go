@@ -85,6 +85,9 @@ func (l *ladder) parseLine(ln *line) error {
 		return nil
 	}
 	words := splitWords(strings.TrimSuffix(first, "<<<"))
+	if len(words) == 0 {
+		return fmt.Errorf("nothing before the block")
+	}
 	switch head := words[0].text; {
 	case len(words) > 3 && (words[1].text == "->" || words[1].text == "-x"):
 		return l.parseMessage(ln, words)

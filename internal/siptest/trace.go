@@ -25,7 +25,7 @@ type Event struct {
 	At   clock.Instant
 	Kind Kind
 	From string    // name of the sender
-	To   string    // name of the receiver, or its transport and address
+	To   string    // name of the receiver, or its address
 	Flow flow.Flow // of a received message
 	Hop  flow.Hop  // of a sent message
 	Wire []byte
