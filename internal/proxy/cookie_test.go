@@ -144,6 +144,11 @@ func TestCallerBehindNAT(t *testing.T) {
 	if x := s.relayed(s.receive(bobAt, strict), source); x.Has("Route") || x.URI != "sip:alice@10.0.0.5:5060" {
 		t.Errorf("got %s", x.Wire)
 	}
+	// The same value twice is no pair: the second is another pass.
+	c.callerRoute = []string{c.calleeRoute[1], c.calleeRoute[1]}
+	if x := s.relayed(s.receive("198.51.100.9:5060", c.to(s, "SUBSCRIBE", "sip:bob@203.0.113.7")), source); len(x.All("Route")) != 1 {
+		t.Errorf("Route is %q", x.All("Route"))
+	}
 	// One of the pair is missing: the one with the flow leads into it, or outward from it.
 	upstream, downstream := c.calleeRoute[1], c.calleeRoute[0]
 	c.calleeRoute, c.callerRoute = []string{upstream}, []string{upstream}
@@ -238,6 +243,13 @@ func TestTwoListeners(t *testing.T) {
 }`, []siptest.Listener{{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "in.example.org"},
 			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1:6060"}},
 			aliceAt, bobAt, [2]string{"@198.18.0.1:6060;lr>", "@in.example.org;lr>"}},
+		{"an advertised address without its port", `rule "all" {
+  send = "sip:203.0.113.7"
+  from = listen["udp 192.0.2.2:5080"]
+}`, []siptest.Listener{
+			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "[2001:db8::99]"},
+			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1"}},
+			aliceAt, bobAt, [2]string{"@198.18.0.1:5080;lr>", "@[2001:db8::99];lr>"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -295,6 +307,55 @@ func TestListenerGone(t *testing.T) {
 	if x := s.relayed(s.receiveOn(0, aliceAt, d.within(s, "BYE")), bobAt); x.hop.Listener != 0 {
 		t.Errorf("left by listener %d", x.hop.Listener)
 	}
+
+	// A flow that went by it, too.
+	s = newStage(t, tightConfig, twoNets...)
+	s.snap.Sources = routes{netip.MustParseAddr("203.0.113.7"): netip.MustParseAddr("192.0.2.1")}
+	d = s.establishOn(1, 0, aliceAt, bobAt, "sip:bob@example.org", "Contact: <sip:alice@10.0.0.5>")
+	if x := s.relayed(s.receiveOn(0, bobAt, d.back(s, "INFO")), aliceAt); x.hop.Listener != 1 {
+		t.Errorf("left by listener %d", x.hop.Listener)
+	}
+	after := *s.snap
+	after.Listeners = append([]proxy.Listener(nil), after.Listeners...)
+	after.Listeners[1].Gone = true
+	s.snap = &after
+	if x := s.relayed(s.receiveOn(0, bobAt, d.back(s, "BYE")), aliceAt); x.hop.Listener != 0 {
+		t.Errorf("left by listener %d", x.hop.Listener)
+	}
+}
+
+// Of several listeners the one that the kernel would use, then the one of
+// arrival: then one value serves both sides.
+// Proves: RR-6, FW-9
+func TestChoiceOfListener(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, openConfig, udp("192.0.2.1:5060"), udp("192.0.2.1:5080"), udp("192.0.2.2:5060"))
+	s.snap.Sources = routes{netip.MustParseAddr("203.0.113.7"): netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("203.0.113.8"): netip.MustParseAddr("192.0.2.2")}
+	for _, c := range []struct {
+		in     int
+		to     string
+		out    flow.Listener
+		values int
+	}{
+		{0, "203.0.113.7", 0, 1}, {1, "203.0.113.7", 1, 1}, {2, "203.0.113.7", 0, 2},
+		{0, "203.0.113.8", 2, 2}, {1, "203.0.113.8", 2, 2}, {2, "203.0.113.8", 2, 1},
+		{1, "203.0.113.9", 1, 1}, {2, "203.0.113.9", 2, 1}, // no route is known
+	} {
+		x := s.relayed(s.receiveOn(c.in, aliceAt, s.compose("INVITE sip:x@"+c.to+" SIP/2.0")), c.to+":5060")
+		if x.hop.Listener != c.out || len(x.All("Record-Route")) != c.values {
+			t.Errorf("from %d to %s: left by %d with %q", c.in, c.to, x.hop.Listener, x.All("Record-Route"))
+		}
+	}
+}
+
+// A Contact that shows our own address, as some NATs write it, does not keep the
+// callee's requests from the flow.
+// Proves: RR-4
+func TestContactOfOurs(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, tightConfig)
+	c := s.establish("198.51.100.5:40123", bobAt, "sip:bob@example.org", "Contact: <sip:alice@192.0.2.1:5060>")
+	s.relayed(s.receive(bobAt, c.back(s, "BYE")), "198.51.100.5:40123")
 }
 
 // A group's target is no way in for a call that was not made to it: seams.md §3.

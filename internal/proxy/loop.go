@@ -65,6 +65,10 @@ func (c *Core) loopHash(rq *request) [4]byte {
 	all(sip.Route)
 	all(sip.ProxyRequire)
 	all(sip.ProxyAuthorization)
+	if uri, err := m.URI(); err == nil && uri.MAddr() != nil {
+		// §16.4: whether an maddr of ours is taken off depends on where it came in.
+		_ = h.WriteByte(byte(rq.from.Listener))
+	}
 	reads := &rq.snap.Program.Reads
 	for _, id := range reads.Headers {
 		all(id)

@@ -49,6 +49,7 @@ rule "all" { send = "sip:203.0.113.7" }
 		{"our own Route", []string{"Content-Length", "Route: <sip:192.0.2.1;lr>\r\nContent-Length"}, false},
 		{"another CSeq", []string{"CSeq: 1 ", "CSeq: 2 "}, false},
 		{"another Call-ID", []string{"Call-ID: call", "Call-ID: call2"}, false},
+		{"a To tag", []string{"To: <sip:bob@example.org>", "To: <sip:bob@example.org>;tag=b"}, false},
 		{"another From tag", []string{";tag=a", ";tag=aa"}, false},
 		{"a field that a rule reads", []string{"Content-Length", "X-Read: 1\r\nContent-Length"}, false},
 		{"credentials", []string{"Content-Length", "Proxy-Authorization: Digest x=\"y\"\r\nContent-Length"}, false},
@@ -68,6 +69,17 @@ rule "all" { send = "sip:203.0.113.7" }
 			s.refused(s.receive(bobAt, again(y, "-back", "-back2")), 482)
 		})
 	}
+}
+
+// Rules that read the source see another one after the first round, and the same
+// one after the second.
+// Proves: LP-2
+func TestLoopWhereRulesReadTheSource(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "rule \"r\" {\n when = src.port == 1\n drop = true\n}\nrule \"all\" { send = \"sip:203.0.113.7\" }")
+	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@example.net SIP/2.0")), bobAt)
+	x = s.relayed(s.receive(bobAt, again(x)), bobAt)
+	s.refused(s.receive(bobAt, again(x, "-back", "-2")), 482)
 }
 
 // The Via of another proxy with our branch form is not ours.

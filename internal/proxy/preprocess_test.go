@@ -39,6 +39,7 @@ func TestRoutes(t *testing.T) {
 		{"a strict router", []string{"Route: <sip:203.0.113.9:5099>"}, "203.0.113.9:5099", "sip:203.0.113.9:5099", "<sip:bob@203.0.113.7>"},
 		{"ours, a strict router, others", []string{"Route: <sip:192.0.2.1;lr>, <sip:203.0.113.9;x?h=1>,<sip:203.0.113.8;lr>"}, "203.0.113.9:5060", "sip:203.0.113.9;x", "<sip:203.0.113.8;lr> <sip:bob@203.0.113.7>"},
 		{"a transport that nobody here speaks", []string{"Route: <sip:203.0.113.9;transport=tcp;lr>"}, "", "500", ""},
+		{"our domain at another port", []string{"Route: <sip:example.org:5070;lr>"}, "", "408", ""},
 		{"a name that nobody here resolves", []string{"Route: <sip:proxy.example.net;lr>"}, "", "408", ""},
 		{"a scheme that nobody here speaks", []string{"Route: <tel:+312012345>"}, "", "416", ""},
 	}
@@ -102,6 +103,21 @@ func TestOwnMaddr(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Another port of ours than the one that it came in by keeps its maddr.
+// Proves: RT-2
+func TestOwnMaddrAtAnotherListener(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, openConfig, udp("192.0.2.1:5060"), udp("192.0.2.1:5080"))
+	in := s.compose("INVITE sip:bob@203.0.113.7:5080;maddr=192.0.2.1 SIP/2.0")
+	x := s.relayed(s.receiveOn(0, aliceAt, in), "192.0.2.1:5080")
+	if x.URI != "sip:bob@203.0.113.7:5080;maddr=192.0.2.1" {
+		t.Errorf("Request-URI is %s", x.URI)
+	}
+	if x = s.relayed(s.receiveOn(1, "192.0.2.1:5060", x.Wire), bobAt); x.URI != "sip:bob@203.0.113.7" {
+		t.Errorf("then it is %s", x.URI)
 	}
 }
 

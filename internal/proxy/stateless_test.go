@@ -47,6 +47,7 @@ func TestUnknownCancel(t *testing.T) {
 		"rule \"r\" {\n when = header[\"Subject\"] == \"x\"\n send = request_uri\n}\nrule \"s\" { send = request_uri }",
 		"rule \"r\" { send = [\"sip:203.0.113.7\", \"sip:203.0.113.8\"] }",
 		"rule \"r\" { reply = \"404 Not Found\" }",
+		"group \"g\" {\n target \"sip:203.0.113.7\" {}\n target \"sip:203.0.113.8\" {}\n}\nrule \"r\" { send = group.g }",
 		"rule \"r\" { drop = true }",
 	} {
 		s := newStage(t, config)
