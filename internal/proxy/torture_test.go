@@ -91,6 +91,8 @@ var tortured = []struct {
 	{"rfc5118/ipv6-correct-abnf-2-colons", 0},
 	// For a registrar, which this is not: 405, not 400, since the messages are sound (VL-15).
 	{"rfc4475/escnull", 405},
+	{"rfc4475/unksm2", 405},
+	{"rfc4475/regbadct", 405},
 	{"rfc4475/dblreq", 405},
 	{"rfc4475/regaut01", 405},
 	{"rfc4475/cparam01", 405},
