@@ -170,3 +170,16 @@ rule "none" {
 		}
 	}
 }
+
+// A socket for all IPv4 addresses answers for none of IPv6.
+// Proves: RT-5
+func TestWildcardOfOtherFamily(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `
+rule "none" {
+  when = dest.user == "never"
+  send = request_uri
+}`, udp("0.0.0.0:5060"), udp("[2001:db8::1]:5070"))
+	s.refused(s.receive(aliceAt, s.compose("INVITE sip:x@[2001:db8::1]:5070 SIP/2.0")), 404) // ours, but nobody
+	s.refused(s.receive(aliceAt, s.compose("INVITE sip:x@[2001:db8::1]:5060 SIP/2.0")), 403) // somebody else
+}
