@@ -105,7 +105,6 @@ _sip._udp.srv.example 80 SRV 1 1 5060 plain.example
 _sip._udp.brief.example 50 SRV 1 1 5060 brief.example
 brief.example 10 A 192.0.2.4
 `
-	const never = 0
 	for _, c := range []struct {
 		name, uri string
 		state     State
