@@ -188,6 +188,8 @@ func TestQuestionsAreHardToGuess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(ids) < 45 || len(ports) < 45 {
 		t.Errorf("50 questions had %d numbers and %d ports", len(ids), len(ports))
 	}

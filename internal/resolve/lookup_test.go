@@ -218,7 +218,8 @@ func TestServersAreTriedInTurn(t *testing.T) {
 			if got, at := b.answer(1), b.heardAt(1); got != "no server answered in time" || at != b.limits.Budget {
 				t.Errorf("got %q after %v, want silence after %v", got, at, b.limits.Budget)
 			}
-			if want := []netip.AddrPort{server1, server2, server1}; !slices.Equal(z.at, want) {
+			// The third try ends with the budget; whether a fourth begins is left open.
+			if want := []netip.AddrPort{server1, server2, server1}; !slices.Equal(z.at[:3], want) {
 				t.Errorf("asked %v, want %v", z.at, want)
 			}
 		})
