@@ -8,6 +8,9 @@
 package effect
 
 import (
+	"net/netip"
+	"time"
+
 	"viaduct/internal/flow"
 )
 
@@ -43,6 +46,16 @@ type Send struct {
 	// Call tells messages of one call, other than 0, from those of others, by a
 	// hash of the Call-ID: their order must be kept, that between calls need not.
 	Call uint32
+
+	// of streams only
+
+	// Fallback is where a response goes when the connection that its request
+	// came by is gone: the source address of the request with the port of the
+	// sent-by (RFC 3261 §18.2.2). The zero value means nowhere.
+	Fallback netip.AddrPort
+	// ConnectWithin is how long the message may wait for a connection to be
+	// made; 0 leaves it to the transport (3 s).
+	ConnectWithin time.Duration
 }
 
 // AskKind tells who does the work of an Ask.
