@@ -59,6 +59,9 @@ func (c *Core) collect(rc *ResponseContext, m *sip.Message) {
 		return // it ends here: the Via that is left names nobody
 	}
 	c.rewriter.PopVia() // step 3
+	if s := c.table.Server(rc.server); s != nil && s.Reply.Protocol.Reliable() {
+		c.rewriter.EnsureContentLength() // §18.3
+	}
 	rc.best.wire = c.rewriter.AppendTo(c.bytes.Take(len(m.Wire()) + c.rewriter.Size()))
 }
 

@@ -29,13 +29,30 @@ func (c *Core) cancelContext(now clock.Instant, of *transaction.Server, m *sip.M
 		return // §9.2: no effect after a final response, none on a non-INVITE
 	}
 	rc.phase = cancelled
-	reason, _ := m.First(sip.Reason) // RFC 3326 §2
-	c.cancelPending(now, rc, reason.Text, fx)
-	if rc.branches == 0 { // nothing was sent yet: nobody else will answer
-		c.answer(now, of, c.keptRequest(rc), &rejection{status: 487}, rc.snap, fx)
-		c.settle(rc)
-		c.closeIfOver(rc)
+	c.cancelPending(now, rc, c.reasons(m), fx)
+	if rc.pending == 0 { // nobody else will answer
+		if rc.best.status == 0 {
+			rc.best.status = 487
+		}
+		c.finish(now, rc, fx)
 	}
+}
+
+// reasons is the Reason of a CANCEL, to be passed on (RFC 3326 §2): one value for
+// each protocol, on one line or several. nil when there is none.
+func (c *Core) reasons(m *sip.Message) []byte {
+	if !m.Has(sip.Reason) {
+		return nil
+	}
+	out := c.lines[:0]
+	for it := m.Values(sip.Reason); it.Next(); {
+		if len(out) > 0 {
+			out = append(out, ", "...)
+		}
+		out = append(out, it.Value.Text...)
+	}
+	c.lines = out
+	return out
 }
 
 // cancelUnknown relays a CANCEL that belongs to nothing here, without a

@@ -39,6 +39,8 @@ type ResponseContext struct {
 	set      uint32 // first Target of the set, in the order of trial, +1
 	branches uint32 // first Branch, +1
 	group    group  // the targets being called
+	rounds   uint16 // redirections that made targets
+	added    uint16 // round of what the running group was redirected to, 0: none yet
 	pending  int    // branches without a final response
 	started  int    // branches in all
 	breadth  int    // Max-Breadth that may still be given out (RFC 5393 §5.3.3)
@@ -49,12 +51,10 @@ type ResponseContext struct {
 	phase    phase
 }
 
-// group is a set of targets that are called at once: those of one round (the
-// request's own, then each redirection's) with the same q.
-type group struct {
-	round uint8
-	q     uint16
-}
+// group is a set of targets that are called at once: those of one round with the
+// same q. Round 0 are the request's own targets; what the branches of a group
+// were redirected to is a round of its own.
+type group struct{ round, q uint16 }
 
 // Target is a candidate of the target set: RFC 3261 §16.5.
 type Target struct {

@@ -65,7 +65,9 @@ func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (t *Target, to
 			if rc.pending > 0 && o.group != rc.group {
 				return nil, 0
 			}
-			t, rc.group = o, o.group
+			if t = o; rc.group != o.group {
+				rc.group, rc.added = o.group, 0
+			}
 		}
 		if o.group == rc.group {
 			together++

@@ -13,11 +13,14 @@ import (
 // the configuration says.
 func (c *Core) recurse(rc *ResponseContext, m *sip.Message) bool {
 	mode := rc.redirects()
-	if mode == policy.RedirectsPass || !rc.own || rc.phase != searching {
+	if mode == policy.RedirectsPass || !rc.own || rc.phase != searching || !namesTargets(m.Status()) {
 		return true
 	}
 	total, used := 0, 0
-	round := rc.group.round + 1
+	if rc.added == 0 {
+		rc.rounds++
+		rc.added = rc.rounds
+	}
 	for it := m.Values(sip.Contact); it.Next(); total++ {
 		a, err := sip.ParseAddress(it.Value.Text)
 		if err != nil {
@@ -28,7 +31,7 @@ func (c *Core) recurse(rc *ResponseContext, m *sip.Message) bool {
 			continue
 		}
 		c.text = u.AppendRequestURI(c.text[:0]) // §19.1.5: no method, no headers
-		t := Target{uri: c.text, group: group{round: round, q: uint16(a.Q(1000))}}
+		t := Target{uri: c.text, group: group{round: rc.added, q: uint16(a.Q(1000))}}
 		c.addTarget(rc, t) // one that is or was in the set is not tried again, nor returned
 		c.rewriter.RemoveValue(sip.Contact, it.Value)
 		used++
@@ -38,6 +41,11 @@ func (c *Core) recurse(rc *ResponseContext, m *sip.Message) bool {
 	}
 	return total == 0 || used < total
 }
+
+// namesTargets reports whether the Contacts of a 3xx are other Request-URIs for
+// the request. That of a 305 is a proxy to send it through (§21.3.4), and a 380
+// describes another service in its body (§21.3.5).
+func namesTargets(status int) bool { return status != 305 && status != 380 }
 
 // redirects is what the rule says about 3xx, or else the server block.
 func (rc *ResponseContext) redirects() policy.Redirects {

@@ -177,26 +177,14 @@ func (c *Core) withUser(from, target *sip.URI) []byte {
 }
 
 // addTarget adds t, with copies of its texts, unless a target with an equal URI
-// is or was in the set (§16.5: a URI enters it once). It keeps the order of
-// trial: by round, then q from high to low, then as added.
+// is or was in the set (§16.5: a URI enters it once).
 func (c *Core) addTarget(rc *ResponseContext, t Target) bool {
-	at := &rc.set
-	for *at != 0 {
-		o := c.targets.At(*at - 1)
-		if c.sameTarget(rc, &t, o) {
-			return false
-		}
-		if o.group.round < t.group.round || o.group.round == t.group.round && o.group.q >= t.group.q {
-			at = &o.next
-			continue
-		}
-		break
-	}
-	for rest := *at; rest != 0; rest = c.targets.At(rest - 1).next {
-		if c.sameTarget(rc, &t, c.targets.At(rest-1)) {
+	for at := rc.set; at != 0; at = c.targets.At(at - 1).next {
+		if c.sameTarget(rc, &t, c.targets.At(at-1)) {
 			return false
 		}
 	}
+	at := c.placeOf(rc, t.group)
 	s, slot := c.targets.Take()
 	*s = t
 	s.uri, s.hop = c.bytes.Copy(t.uri), c.bytes.Copy(t.hop)
@@ -205,10 +193,46 @@ func (c *Core) addTarget(rc *ResponseContext, t Target) bool {
 	return true
 }
 
+// placeOf is where a target of group g is linked in, in the order of trial: by q
+// from high to low, then as added. What the running group was redirected to
+// stands in for it, and so comes before the groups that follow (seams.md §5).
+func (c *Core) placeOf(rc *ResponseContext, g group) *uint32 {
+	at := &rc.set
+	if g.round != 0 {
+		for link := at; *link != 0; {
+			o := c.targets.At(*link - 1)
+			link = &o.next
+			if o.group == rc.group {
+				at = link
+			}
+		}
+	}
+	for *at != 0 {
+		o := c.targets.At(*at - 1)
+		if o.group.round != g.round || o.group.q < g.q {
+			break
+		}
+		at = &o.next
+	}
+	return at
+}
+
 // sameTarget compares two targets by what they make of the request: URI
 // equality (§19.1.4) of Request-URI and of next hop.
 func (c *Core) sameTarget(rc *ResponseContext, a, b *Target) bool {
-	return equalURI(c.targetURI(rc, a), c.targetURI(rc, b)) && equalURI(a.hop, b.hop) && a.direct == b.direct && a.flow == b.flow
+	if a.direct != b.direct || a.flow != b.flow || !equalURI(a.hop, b.hop) {
+		return false
+	}
+	u, v := c.targetURI(rc, a), c.targetURI(rc, b)
+	switch {
+	case u == nil && v == nil:
+		return true
+	case u == nil:
+		u = c.keptRequest(rc).RequestURI()
+	case v == nil:
+		v = c.keptRequest(rc).RequestURI()
+	}
+	return equalURI(u, v)
 }
 
 // targetURI is the Request-URI that t stands for; nil for the received one.
