@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"math/bits"
 	"net/netip"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,21 +58,32 @@ const (
 // Engine is a running server.
 type Engine struct {
 	// set at construction, then constant
-	log       *slog.Logger
-	notes     Notes
-	drain     time.Duration
-	grace     time.Duration
-	shards    []shard
-	listeners []*transport.UDP // by flow.Listener; nil: a hole
+	log     *slog.Logger
+	notes   Notes
+	grace   time.Duration
+	readers int
+	shards  []shard
 
-	snapshot atomic.Pointer[proxy.Snapshot]
+	inForce  atomic.Pointer[inForce]
 	tracer   atomic.Pointer[Tracer]
+	drain    atomic.Int64 // a time.Duration
 	draining atomic.Bool
+	beats    atomic.Uint64
 	panics   panics
 	counts   counts
 
+	reload reload // guards itself
+
+	failed   chan error    // the first socket that failed
 	stop     chan struct{} // closed by Stop
 	stopOnce sync.Once
+}
+
+// inForce is what a turn works with: a snapshot and the sockets of its
+// listeners. It is immutable; a reload puts another in its place.
+type inForce struct {
+	snapshot  *proxy.Snapshot
+	listeners []*transport.UDP // by flow.Listener; nil: a hole
 }
 
 // New binds every listener of the snapshot and makes the shards. The error
@@ -105,22 +114,26 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 		return nil, fmt.Errorf("engine: %d shards: want a power of two up to %d", cfg.Shards, maxShards)
 	}
 	e := &Engine{
-		log:    cfg.Log,
-		notes:  cfg.Notes,
-		drain:  orElse(cfg.Drain, defaultDrain),
-		grace:  orElse(cfg.Grace, defaultGrace),
-		shards: make([]shard, cfg.Shards),
-		stop:   make(chan struct{}),
+		log:     cfg.Log,
+		notes:   cfg.Notes,
+		grace:   orElse(cfg.Grace, defaultGrace),
+		readers: cfg.Readers,
+		shards:  make([]shard, cfg.Shards),
+		failed:  make(chan error, 1),
+		stop:    make(chan struct{}),
 	}
+	e.SetDrain(cfg.Drain)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
-	s, err := e.bind(cfg.Snapshot, cfg.Readers)
+	f := &inForce{snapshot: &proxy.Snapshot{}}
+	f, opened, err := e.follow(f, cfg.Snapshot)
 	if err != nil {
+		closeAll(opened)
 		return nil, err
 	}
-	e.snapshot.Store(s)
-	now := clock.Now()
+	e.inForce.Store(f)
+	s, now := f.snapshot, clock.Now()
 	for i := range e.shards {
 		e.shards[i].core = newCore(proxy.Config{
 			Shard: uint8(i), Shards: cfg.Shards, Boot: cfg.Boot, Random: cfg.Random,
@@ -138,71 +151,15 @@ func orElse[T int | time.Duration](v, def T) T {
 	return v
 }
 
-// bind opens the listeners of given and returns a prepared copy of it with the
-// ports in use.
-func (e *Engine) bind(given *proxy.Snapshot, readers int) (*proxy.Snapshot, error) {
-	s := *given
-	s.Listeners = slices.Clone(given.Listeners)
-	e.listeners = make([]*transport.UDP, len(s.Listeners))
-	for i := range s.Listeners {
-		l := &s.Listeners[i]
-		switch l.Protocol {
-		case flow.None:
-			continue
-		case flow.UDP:
-		default:
-			e.closeListeners()
-			return nil, fmt.Errorf("listen %s %s: not a transport of this server", l.Protocol, l.Bind)
-		}
-		u, err := transport.ListenUDP(context.Background(), transport.UDPConfig{
-			Listener: flow.Listener(i), Bind: l.Bind, Sockets: readers,
-		})
-		if err != nil {
-			e.closeListeners()
-			return nil, err
-		}
-		e.listeners[i], l.Bind = u, u.Addr()
-	}
-	if s.Sources == nil {
-		s.Sources = transport.NewSources()
-	}
-	s.Prepare()
-	return &s, nil
-}
-
-func (e *Engine) closeListeners() {
-	for _, u := range e.listeners {
-		if u != nil {
-			_ = u.Close() // on the way out: there is nobody to tell
-		}
-	}
-}
-
 // Close releases the sockets of an engine that is not going to Run.
-func (e *Engine) Close() { e.closeListeners() }
+func (e *Engine) Close() { e.end() }
 
-// ErrListeners is returned by Swap for a snapshot with other listeners.
-var ErrListeners = errors.New("engine: the listeners differ from those in use")
+// SetDrain changes how long a drain that begins from now on may take; 0: 32 s.
+func (e *Engine) SetDrain(d time.Duration) { e.drain.Store(int64(orElse(d, defaultDrain))) }
 
-// Swap makes s the configuration of all that begins from now on; what runs keeps
-// its own. The listeners must be those in use, in the same places, with the
-// ports that Addresses tells.
-func (e *Engine) Swap(s *proxy.Snapshot) error {
-	next, now := *s, e.snapshot.Load()
-	next.Listeners = slices.Clone(s.Listeners)
-	same := slices.EqualFunc(next.Listeners, now.Listeners, func(a, b proxy.Listener) bool {
-		return a.Protocol == b.Protocol && (a.Protocol == flow.None || a.Bind == b.Bind)
-	})
-	if !same {
-		return ErrListeners
-	}
-	if next.Sources == nil {
-		next.Sources = now.Sources
-	}
-	next.Prepare()
-	e.snapshot.Store(&next)
-	return nil
-}
+// Beats counts what the ticker has done: one each 50 ms while no shard is stuck.
+// A watchdog looks at it.
+func (e *Engine) Beats() uint64 { return e.beats.Load() }
 
 // Trace installs t, or removes the one installed when t is nil.
 func (e *Engine) Trace(t Tracer) {
@@ -222,15 +179,17 @@ type Address struct {
 	Listener flow.Listener
 	Protocol flow.Protocol
 	Bind     netip.AddrPort // with the port in use
+	Gone     bool           // removed by a reload: serves what runs, and is closed after it
 }
 
 // Addresses lists what is listened on, in the order of the listeners.
 func (e *Engine) Addresses() []Address {
-	s := e.snapshot.Load()
+	f := e.inForce.Load()
 	var list []Address
-	for i, u := range e.listeners {
+	for i, u := range f.listeners {
 		if u != nil {
-			list = append(list, Address{Name: s.Listeners[i].Name, Listener: flow.Listener(i), Protocol: flow.UDP, Bind: u.Addr()})
+			l := &f.snapshot.Listeners[i]
+			list = append(list, Address{Name: l.Name, Listener: flow.Listener(i), Protocol: flow.UDP, Bind: u.Addr(), Gone: l.Gone})
 		}
 	}
 	return list

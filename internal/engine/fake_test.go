@@ -37,6 +37,7 @@ type fake struct {
 	broken   func(h effect.Handle, fx *effect.List)
 	branch   func(branch []byte, fx *effect.List)
 	stop     func(fx *effect.List) int
+	used     func(l flow.Listener) bool
 	setup    int
 	draining bool
 }
@@ -78,6 +79,13 @@ func (f *fake) Stop(_ clock.Instant, fx *effect.List) int {
 		return 0
 	}
 	return f.stop(fx)
+}
+
+func (f *fake) Uses(l flow.Listener, at, n uint32) (uint32, bool) {
+	if at == 0 {
+		return n, false // there is more to look at
+	}
+	return 0, f.used != nil && f.used(l)
 }
 
 func (f *fake) Drain(on bool)      { f.draining = on }

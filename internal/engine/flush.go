@@ -81,12 +81,18 @@ func (w *worker) transmit() {
 	w.trouble.Reset()
 }
 
-// socket is the one that this worker uses for hop, or nil.
+// socket is the one that this worker uses for hop, or nil: its listener is not
+// there any more, or its place was given to another one since the hop was chosen.
 func (w *worker) socket(hop *flow.Hop) *transport.Socket {
-	if hop.Protocol != flow.UDP || int(hop.Listener) >= len(w.e.listeners) || w.e.listeners[hop.Listener] == nil {
+	list := w.inForce.listeners
+	if hop.Protocol != flow.UDP || int(hop.Listener) >= len(list) || list[hop.Listener] == nil {
 		return nil
 	}
-	all := w.e.listeners[hop.Listener].Sockets()
+	u := list[hop.Listener]
+	if at := u.Addr(); at != hop.Local && hop.Local.IsValid() && (at.Port() != hop.Local.Port() || !at.Addr().IsUnspecified()) {
+		return nil
+	}
+	all := u.Sockets()
 	return all[w.index%len(all)]
 }
 

@@ -12,39 +12,31 @@ import (
 // It returns nil then, and an error when a socket fails. All goroutines have
 // ended and all sockets are closed when it returns. It can be called once.
 func (e *Engine) Run(ctx context.Context) error {
-	var group sync.WaitGroup
-	failed, done := make(chan error, 1), make(chan struct{})
-	for _, u := range e.listeners {
-		if u == nil {
-			continue
-		}
-		for i, s := range u.Sockets() {
-			w := e.newWorker(i)
-			group.Go(func() { e.read(w, s, failed) })
-		}
-	}
-	group.Go(func() { e.tick(done) })
+	var ticker sync.WaitGroup
+	done := make(chan struct{})
+	e.serve()
+	ticker.Go(func() { e.tick(done) })
 
 	var err error
 	refused := 0
 	select {
 	case <-ctx.Done():
-		refused, err = e.wind(failed)
+		refused, err = e.wind()
 	case <-e.stop:
-	case err = <-failed:
+	case err = <-e.failed:
 	}
-	e.closeListeners()
+	e.end()
 	close(done)
-	group.Wait()
+	ticker.Wait()
 	e.farewell(refused, err)
 	return err
 }
 
 // read serves one socket; the first failure of any is reported.
-func (e *Engine) read(w *worker, s *transport.Socket, failed chan<- error) {
+func (e *Engine) read(w *worker, s *transport.Socket) {
 	if err := s.Serve(w.turn); err != nil {
 		select {
-		case failed <- err:
+		case e.failed <- err:
 		default: // one is enough to stop
 		}
 	}
@@ -63,6 +55,8 @@ func (e *Engine) tick(done <-chan struct{}) {
 			w.begin()
 			w.expire(true)
 			w.finish()
+			e.beats.Add(1)
+			e.retire(w.now)
 		}
 	}
 }
@@ -74,10 +68,11 @@ func (e *Engine) Stop() { e.stopOnce.Do(func() { close(e.stop) }) }
 // (safety.md rule 17). It ends when setup has been empty for the grace time,
 // which lets the ACKs of the last answers through, or when the drain time is
 // over; then what is left is cancelled and answered, and it tells how many.
-func (e *Engine) wind(failed <-chan error) (refused int, err error) {
+func (e *Engine) wind() (refused int, err error) {
 	e.draining.Store(true)
-	e.log.Info("draining", "in_setup", e.inSetup(func(c core) { c.Drain(true) }), "longest", e.drain)
-	over := time.NewTimer(e.drain)
+	longest := time.Duration(e.drain.Load())
+	e.log.Info("draining", "in_setup", e.inSetup(func(c core) { c.Drain(true) }), "longest", longest)
+	over := time.NewTimer(longest)
 	defer over.Stop()
 	look := time.NewTicker(min(backstop, e.grace))
 	defer look.Stop()
@@ -89,10 +84,10 @@ func (e *Engine) wind(failed <-chan error) (refused int, err error) {
 				empty = 0
 			}
 		case <-over.C:
-			return e.cut(failed)
+			return e.cut()
 		case <-e.stop:
 			return 0, nil
-		case err := <-failed:
+		case err := <-e.failed:
 			return 0, err
 		}
 	}
@@ -100,7 +95,7 @@ func (e *Engine) wind(failed <-chan error) (refused int, err error) {
 }
 
 // cut ends what is in setup and stays for the last messages about it.
-func (e *Engine) cut(failed <-chan error) (refused int, err error) {
+func (e *Engine) cut() (refused int, err error) {
 	w := e.newWorker(0)
 	w.begin()
 	for i := range e.shards {
@@ -115,7 +110,7 @@ func (e *Engine) cut(failed <-chan error) (refused int, err error) {
 	select {
 	case <-last.C:
 	case <-e.stop:
-	case err = <-failed:
+	case err = <-e.failed:
 	}
 	return refused, err
 }
@@ -148,7 +143,7 @@ func (e *Engine) inSetup(first func(core)) int {
 // farewell is the last line of the log.
 func (e *Engine) farewell(refused int, err error) {
 	s := e.Stats()
-	var wire transport.Counters
+	wire := e.reload.closed // nobody reloads any more
 	for i := range s.Listeners {
 		wire.Add(s.Listeners[i].Total())
 	}

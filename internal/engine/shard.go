@@ -22,6 +22,7 @@ type core interface {
 	Drain(on bool)
 	Stop(now clock.Instant, fx *effect.List) int
 	InSetup() int
+	Uses(l flow.Listener, at, n uint32) (next uint32, used bool)
 	Stats() proxy.Stats
 }
 

@@ -18,6 +18,8 @@ type Stats struct {
 	Panics     uint64 // steps that panicked and were contained
 	Unroutable uint64 // messages for a listener or transport that is not there
 	Untold     uint64 // failures that a turn did not come to tell the core
+	Reloads    uint64 // configurations that took the place of another
+	Retiring   int    // listeners that are gone and serve what still runs there
 	Listeners  []ListenerStats
 }
 
@@ -38,7 +40,7 @@ func (l *ListenerStats) Total() transport.Counters {
 }
 
 // counts are the engine's own.
-type counts struct{ unroutable, untold atomic.Uint64 }
+type counts struct{ unroutable, untold, reloads atomic.Uint64 }
 
 // Stats sums what all shards and sockets count. Each shard is locked for a
 // moment, one after the other.
@@ -49,6 +51,7 @@ func (e *Engine) Stats() Stats {
 		Panics:     e.panics.count.Load(),
 		Unroutable: e.counts.unroutable.Load(),
 		Untold:     e.counts.untold.Load(),
+		Reloads:    e.counts.reloads.Load(),
 	}
 	for i := range e.shards {
 		sh := &e.shards[i]
@@ -58,12 +61,15 @@ func (e *Engine) Stats() Stats {
 		s.InSetup += setup
 		addFields(reflect.ValueOf(&s.Proxy).Elem(), reflect.ValueOf(one))
 	}
-	listeners := e.snapshot.Load().Listeners
-	for i, u := range e.listeners {
+	f := e.inForce.Load()
+	for i, u := range f.listeners {
 		if u == nil {
 			continue
 		}
-		l := ListenerStats{Name: listeners[i].Name, Listener: flow.Listener(i)}
+		l := ListenerStats{Name: f.snapshot.Listeners[i].Name, Listener: flow.Listener(i)}
+		if f.snapshot.Listeners[i].Gone {
+			s.Retiring++
+		}
 		for _, socket := range u.Sockets() {
 			l.Sockets = append(l.Sockets, socket.Counters())
 		}

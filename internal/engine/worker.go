@@ -17,12 +17,12 @@ type worker struct {
 	sender *transport.Sender
 
 	// of the turn in progress
-	now      clock.Instant
-	snapshot *proxy.Snapshot
-	tracer   Tracer
-	fx       effect.List
-	trouble  transport.Trouble
-	losses   []loss
+	now     clock.Instant
+	inForce *inForce
+	tracer  Tracer
+	fx      effect.List
+	trouble transport.Trouble
+	losses  []loss
 
 	// of the step in progress
 	held *shard // whose lock is held
@@ -36,7 +36,7 @@ func (e *Engine) newWorker(index int) *worker {
 // begin reads what holds for a whole turn.
 func (w *worker) begin() {
 	w.now = clock.Now()
-	w.snapshot = w.e.snapshot.Load()
+	w.inForce = w.e.inForce.Load()
 	w.tracer = nil
 	if t := w.e.tracer.Load(); t != nil {
 		w.tracer = *t
@@ -63,13 +63,13 @@ func (w *worker) packet(p *transport.Packet) {
 	if err := w.m.Parse(p.Wire); err != nil {
 		if fault, ok := err.(*sip.SyntaxError); ok {
 			c := w.lock(w.index % len(w.e.shards)) // it belongs to no transaction
-			c.Malformed(w.now, &w.m, fault, p.From, w.snapshot, &w.fx)
+			c.Malformed(w.now, &w.m, fault, p.From, w.inForce.snapshot, &w.fx)
 			w.unlock()
 		}
 		return
 	}
 	c := w.lock(proxy.ShardOf(&w.m, len(w.e.shards)))
-	c.Packet(w.now, &w.m, p.From, w.snapshot, &w.fx)
+	c.Packet(w.now, &w.m, p.From, w.inForce.snapshot, &w.fx)
 	w.unlock()
 }
 

@@ -158,6 +158,12 @@ func (c *Core) Drain(on bool) { c.draining = on }
 // InSetup is the number of forwarded requests without a final response.
 func (c *Core) InSetup() int { return c.inSetup }
 
+// Uses is transaction.Table.Uses: whether something runs on a listener that a
+// reload removed.
+func (c *Core) Uses(l flow.Listener, at, n uint32) (next uint32, used bool) {
+	return c.table.Uses(l, at, n)
+}
+
 // Idle reports that no transaction, context or timer is left.
 func (c *Core) Idle() bool {
 	s := c.table.Stats()

@@ -83,6 +83,10 @@ func (c *Core) begin(now clock.Instant, s *transaction.Server, m *sip.Message, f
 		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
 		return
 	}
+	if snap.Listeners[from.Listener].Gone { // seams.md §8: nothing begins on it, in a dialog or out of one
+		c.reject(now, rq, c.unavailable("Listener Removed"), fx)
+		return
+	}
 	c.decide(now, rq, fx)
 }
 
