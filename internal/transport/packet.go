@@ -5,6 +5,7 @@ import (
 
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/sip"
 )
 
 // width is the most datagrams of one turn. A batch of 64 amortises the system
@@ -15,17 +16,27 @@ const width = 64
 // IPv4 and 65,527 with IPv6.
 const datagram = 64 << 10
 
-// Packet is one received datagram that is not a keepalive.
+// Packet is one received datagram that is not a keepalive, or one message of a
+// stream.
 type Packet struct {
 	Wire []byte // in the reader's buffer: valid until the turn returns
 	From flow.Flow
+
+	// Fault says why the stream cannot be cut any further; Wire then holds the
+	// header part, as far as it came, for a 400 (RFC 3261 §18.3). Until the turn
+	// returns. Streams only.
+	Fault *sip.SyntaxError
+	// Parsed is set by the turn: Wire is a SIP message.
+	Parsed bool
 }
 
 // Batch is what one turn brings. It belongs to the reader: nothing in it is
 // valid after the turn.
 type Batch struct {
 	Packets []Packet
-	Trouble Trouble // ICMP errors read since the last turn
+	Trouble Trouble // ICMP errors read since the last turn; messages that a stream has lost
+
+	Gone []flow.Flow // connections that have ended
 }
 
 // Failure is a message that could not be sent, for a reason of its own: no

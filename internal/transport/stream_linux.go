@@ -1,0 +1,144 @@
+package transport
+
+import (
+	"io"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"viaduct/internal/effect"
+)
+
+// userTimeout is how long data may stay unacknowledged before the kernel gives
+// the peer up: 64*T1, after which nobody waits for the answer any more.
+const userTimeout = 32_000 // milliseconds
+
+// streamOptions sets the options of a connection. Go has switched Nagle's
+// algorithm off already: a small message does not wait for an acknowledgement.
+func streamOptions(raw syscall.RawConn) error {
+	return control(raw, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, userTimeout)
+	})
+}
+
+// beforeConnect lets the kernel choose the port when it knows the destination:
+// the same port can then be used for several.
+func beforeConnect(_, _ string, raw syscall.RawConn) error {
+	return control(raw, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	})
+}
+
+// maxDescriptors is how many descriptors the process may open.
+func maxDescriptors() int {
+	var l unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &l) != nil || l.Cur > 1<<30 {
+		return 0
+	}
+	return int(l.Cur)
+}
+
+// read receives until the connection ends. All of a turn, receive, work and
+// send, happens inside the raw connection's Read, as it does for datagrams. A
+// short receive does not prove that nothing is left, because the end of a stream
+// gives no edge of its own when it came with the last bytes: it takes one more
+// receive to know.
+func (c *Conn) read() error {
+	var failed error
+	err := c.raw.Read(func(fd uintptr) bool {
+		var done bool
+		done, failed = c.readAll(int(fd))
+		return done
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
+// readAll works on what has arrived; done means that the connection ends.
+func (c *Conn) readAll(fd int) (done bool, err error) {
+	var l *lane
+	defer func() {
+		if l != nil {
+			c.s.lanes <- l
+		}
+	}()
+	for turns := 0; c.reason.Load() == uint32(notEnded); turns++ {
+		if l != nil && turns%laneTurns == 0 {
+			c.s.lanes <- l
+			l = nil
+		}
+		if l == nil {
+			l = <-c.s.lanes
+		}
+		buffer, before := c.room(l)
+		n, errno := receiveStream(fd, buffer[before:])
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			return false, nil
+		case errno != 0:
+			return true, errno
+		case n == 0:
+			return true, io.EOF
+		case !c.take(l, buffer[:before+n], n):
+			return true, nil
+		}
+	}
+	return true, nil
+}
+
+// receiveStream does not tell the scheduler: a receive that does not wait is
+// over before it could do anything with the news.
+func receiveStream(fd int, b []byte) (int, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
+// vectors is one write under way.
+type vectors struct {
+	transmit func(fd uintptr)
+	iovs     [width]unix.Iovec
+	hdr      unix.Msghdr
+	n        int // bytes written, or -1
+}
+
+func (v *vectors) init() { v.transmit = v.sendmsg }
+
+// write gives the kernel the messages of list that same names, without waiting,
+// and returns how many bytes it took, or -1.
+func (v *vectors) write(c *Conn, list []effect.Send, same []int) int {
+	for k, i := range same {
+		v.iovs[k].Base = &list[i].Wire[0]
+		v.iovs[k].SetLen(len(list[i].Wire))
+	}
+	v.hdr.Iov = &v.iovs[0]
+	v.hdr.SetIovlen(len(same))
+	v.n = -1
+	if c.raw.Control(v.transmit) != nil { // closed: its goroutine is at it
+		v.n = -1
+	}
+	clear(v.iovs[:len(same)])
+	return v.n
+}
+
+// sendmsg runs inside Control, which only keeps the descriptor from being
+// closed.
+func (v *vectors) sendmsg(fd uintptr) {
+	for {
+		n, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		switch errno {
+		case 0:
+			v.n = int(n)
+			return
+		case unix.EINTR:
+		default:
+			return
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"viaduct/internal/flow"
+)
+
+// TCPConfig describes one listener.
+type TCPConfig struct {
+	Listener flow.Listener  // goes into every Flow
+	Bind     netip.AddrPort // one address or one wildcard; port 0 lets the kernel choose
+}
+
+// TCP is one bound address, and in whose name connections to others are made.
+type TCP struct {
+	// set at construction, then constant
+	streams  *Streams
+	socket   *net.TCPListener
+	bind     netip.AddrPort
+	listener flow.Listener
+
+	counters streamCounters
+}
+
+// ListenTCP binds one address. The error names it. Nothing is accepted before
+// Serve.
+func (s *Streams) ListenTCP(ctx context.Context, cfg TCPConfig) (*TCP, error) {
+	if !cfg.Bind.Addr().IsValid() {
+		return nil, errors.New("transport: listener has no address")
+	}
+	bind := netip.AddrPortFrom(cfg.Bind.Addr().Unmap(), cfg.Bind.Port())
+	network := "tcp4"
+	if bind.Addr().Is6() {
+		network = "tcp6" // the net package sets IPV6_V6ONLY for it, and SO_REUSEADDR for both
+	}
+	// The keepalive of accepted connections is inherited from here.
+	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
+	l, err := lc.Listen(ctx, network, bind.String())
+	if err != nil {
+		return nil, fmt.Errorf("listen tcp %s: %w", bind, unwrapBind(err))
+	}
+	socket, ok := l.(*net.TCPListener)
+	if !ok {
+		_ = l.Close() // nothing was accepted
+		return nil, fmt.Errorf("listen tcp %s: unexpected listener type %T", bind, l)
+	}
+	port := endOf(socket.Addr()).Port()
+	return &TCP{streams: s, socket: socket, bind: netip.AddrPortFrom(bind.Addr(), port), listener: cfg.Listener}, nil
+}
+
+// keepAlive finds peers that vanished while idle within 2 minutes; those that
+// vanish with data under way are found by the kernel's user timeout.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+
+// endOf reads the address of a TCP connection or listener; mapped addresses
+// are IPv4.
+func endOf(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := t.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}
+
+// Addr is the bound address with the port in use.
+func (t *TCP) Addr() netip.AddrPort { return t.bind }
+
+// Listener is the number of the listener.
+func (t *TCP) Listener() flow.Listener { return t.listener }
+
+// Counters reads the counters of the connections of t.
+func (t *TCP) Counters() StreamCounters { return t.counters.snapshot() }
+
+// Close ends Serve. Connections stay, and new ones can still be made in the
+// name of t: Streams.Close ends them.
+func (t *TCP) Close() error { return t.socket.Close() }
+
+// How long accepting rests after an error: want of descriptors does not pass
+// by asking again at once.
+const (
+	shortestRest = 5 * time.Millisecond
+	longestRest  = time.Second
+)
+
+// Serve accepts connections until Close; each gets a goroutine of its own.
+func (t *TCP) Serve() {
+	rest := time.Duration(0)
+	for {
+		conn, err := t.socket.AcceptTCP()
+		switch {
+		case err == nil:
+			rest = 0
+			t.accept(conn)
+		case errors.Is(err, net.ErrClosed):
+			return
+		case errors.Is(err, syscall.ECONNABORTED): // the peer was gone before it was accepted
+		default:
+			t.counters.acceptErrors.Add(1)
+			rest = min(max(2*rest, shortestRest), longestRest)
+			if !t.streams.wait(rest) {
+				return
+			}
+		}
+	}
+}
+
+// wait returns false when s was closed meanwhile.
+func (s *Streams) wait(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.done:
+		return false
+	}
+}
+
+// accept begins to serve conn, or closes it at a bound.
+func (t *TCP) accept(conn *net.TCPConn) {
+	c := newConn(t.streams, t)
+	if err := c.attach(conn); err != nil {
+		_ = conn.Close() // the peer was faster
+		t.counters.acceptErrors.Add(1)
+		return
+	}
+	c.state = connOpen
+	refused, victim := t.streams.admit(c)
+	if refused != nil {
+		refused.Add(1)
+		_ = conn.Close() // nothing was sent on it
+		return
+	}
+	t.counters.accepted.Add(1)
+	if victim != nil {
+		victim.end(EndEvicted)
+	}
+}
