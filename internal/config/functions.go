@@ -208,6 +208,7 @@ func (l *loader) env(v []value, rng hcl.Range) value {
 		l.report(rng, "", "the environment variable %s is not set", v[0].str)
 		return value{rng: rng}
 	}
+	l.input("env", v[0].str, s)
 	return fixedText(s, rng)
 }
 
@@ -228,5 +229,7 @@ func (l *loader) file(v []value, rng hcl.Range) value {
 		l.report(rng, "", "%s has more than 64 KiB", path)
 		return value{rng: rng}
 	}
-	return fixedText(strings.TrimRight(string(b), "\r\n"), rng)
+	s := strings.TrimRight(string(b), "\r\n")
+	l.input("file", v[0].str, s)
+	return fixedText(s, rng)
 }

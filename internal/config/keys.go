@@ -2,12 +2,14 @@ package config
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -35,10 +37,13 @@ func (s SecretFrom) String() string {
 	return "no store and no secret: calls in progress will not survive a restart"
 }
 
-// keyFile is the name of the key file in the store; it holds keySize random bytes.
+// keyFile is the name of the key file in the store. It holds one key of keySize
+// random bytes behind the other: the first signs, all verify. A new one is put in
+// front by the operator, who thereby decides how long the old ones are good.
 const (
 	keyFile = "viaduct.key"
 	keySize = 32
+	maxKeys = 16
 )
 
 // keys reads secret and store.
@@ -48,6 +53,7 @@ func (l *loader) keys(server *block) {
 	if a != nil && store == "" && rng.Filename != "" {
 		l.report(rng, `as in "/var/lib/viaduct"`, "store needs a directory")
 	}
+	store = l.storeInForce(store)
 	l.config.Store = store
 	secrets := l.secrets(server.attr("secret"))
 	switch {
@@ -55,12 +61,11 @@ func (l *loader) keys(server *block) {
 		l.config.Secret = FromConfig
 	case store != "":
 		l.config.Secret = FromStore
-		key, err := l.storeKey(store)
-		if err != nil {
+		var err error
+		if secrets, err = l.storeKeys(store); err != nil {
 			l.report(rng, "", "%v", err)
 			return
 		}
-		secrets = [][]byte{key}
 	default:
 		l.config.process = l.processKey()
 		secrets = [][]byte{l.config.process}
@@ -73,6 +78,19 @@ func (l *loader) keys(server *block) {
 		l.report(server.attr("secret").Expr.Range(), "", "%v", err)
 	}
 	l.config.Snapshot.Keys = keys
+	for _, secret := range secrets {
+		l.config.keys = append(l.config.keys, sha256.Sum256(secret))
+	}
+}
+
+// storeInForce is the store of the running configuration as long as it runs.
+func (l *loader) storeInForce(store string) string {
+	r := l.opts.Running
+	if r == nil || r.Store == store {
+		return store
+	}
+	l.config.restart = append(l.config.restart, fmt.Sprintf("server.store = %q, which stays %q until then", store, r.Store))
+	return r.Store
 }
 
 // secrets reads the configured secrets: the first signs, all verify.
@@ -129,24 +147,24 @@ func (l *loader) processKey() []byte {
 	return key
 }
 
-// storeKey reads the key file, and makes it at the first start.
-func (l *loader) storeKey(dir string) ([]byte, error) {
+// storeKeys reads the key file, and makes it at the first start.
+func (l *loader) storeKeys(dir string) ([][]byte, error) {
 	path := filepath.Join(dir, keyFile)
-	key, err := readKey(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return key, err
+	keys, err := readKeys(path)
+	if r := l.opts.Running; !errors.Is(err, fs.ErrNotExist) || r != nil && r.Secret == FromStore {
+		return keys, err // a key file that has vanished is not replaced: all calls would be strangers
 	}
 	if l.opts.Check || len(l.diags) > 0 {
-		return make([]byte, keySize), nil // stands for what a start would make; nothing is signed with it
+		return [][]byte{make([]byte, keySize)}, nil // stands for what a start would make; nothing is signed with it
 	}
 	if err := makeKey(dir, path); err != nil {
 		return nil, err
 	}
-	return readKey(path)
+	return readKeys(path)
 }
 
-// readKey reads a key file. Nobody but its owner may be able to.
-func readKey(path string) ([]byte, error) {
+// readKeys reads a key file. Nobody but its owner may be able to.
+func readKeys(path string) ([][]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("the key file: %w", err)
@@ -154,14 +172,14 @@ func readKey(path string) ([]byte, error) {
 	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o077 != 0 {
 		return nil, fmt.Errorf("the key file %s must be readable by its owner only: chmod 600", path)
 	}
-	key, err := os.ReadFile(path)
+	all, err := os.ReadFile(path)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("the key file: %w", err)
-	case len(key) != keySize:
-		return nil, fmt.Errorf("the key file %s has %d bytes instead of %d", path, len(key), keySize)
+	case len(all) == 0 || len(all)%keySize != 0 || len(all) > maxKeys*keySize:
+		return nil, fmt.Errorf("the key file %s has %d bytes: it holds up to %d keys of %d bytes", path, len(all), maxKeys, keySize)
 	}
-	return key, nil
+	return slices.Collect(slices.Chunk(all, keySize)), nil
 }
 
 // makeKey writes a new key beside path and links it there: the file is whole

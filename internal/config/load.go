@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -31,7 +32,10 @@ type Config struct {
 	Domains      []string      // as configured
 	Secret       SecretFrom    // where the keys come from
 
-	process []byte // the secret of a process that has none configured
+	process []byte              // the secret of a process that has none configured
+	keys    [][sha256.Size]byte // digests of the secrets
+	said    []saying            // what is in the file, for Compare
+	restart []string            // what it says and only a restart can do
 }
 
 // Options are what loading takes from its surroundings. The zero Options are
@@ -40,7 +44,8 @@ type Options struct {
 	// Check means to look only: no key file is made.
 	Check bool
 	// Running is the configuration in force when this is a reload: sockets that stay
-	// keep their place in the list, and keys that live as long as the process stay.
+	// keep their place in the list, keys that live as long as the process stay, and
+	// so does what only a restart can change.
 	Running *Config
 
 	ReadFile  func(path string) ([]byte, error) // os.ReadFile
@@ -138,6 +143,7 @@ type loader struct {
 	// what was found on the way
 	functions    []function
 	reads        policy.Reads
+	inputs       []saying     // what env and file gave
 	laterIn      map[int]bool // blocks, by position, in which something is not supported yet
 	secretRanges []hcl.Range
 }
@@ -174,7 +180,22 @@ func (l *loader) load(body *hclsyntax.Body) {
 	if len(l.diags) == 0 {
 		l.unreachable(file)
 	}
+	if l.opts.Running != nil {
+		l.stay(l.opts.Running)
+	}
 	l.keys(server) // last: a file that is refused makes no key file
+	if len(l.diags) == 0 {
+		l.record(body)
+	}
+}
+
+// At is c with its listeners as they are bound: what a reload gives as
+// Options.Running, since the places of listeners that were closed are free.
+func (c *Config) At(listeners []proxy.Listener) *Config {
+	at, s := *c, *c.Snapshot
+	s.Listeners = listeners
+	at.Snapshot = &s
+	return &at
 }
 
 // destinations reads who may be spoken to. What the file names is allowed: the

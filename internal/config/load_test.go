@@ -359,7 +359,7 @@ func TestStore(t *testing.T) {
 	if err := os.WriteFile(key, made[:5], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := look(Options{Check: true}); !strings.Contains(got, "has 5 bytes instead of 32") {
+	if got := look(Options{Check: true}); !strings.Contains(got, "has 5 bytes: it holds up to 16 keys of 32 bytes") {
 		t.Errorf("got %q", got)
 	}
 }
