@@ -60,9 +60,9 @@ func (l *loader) listen(b *block) {
 	for _, bind := range binds {
 		n := name
 		if n == "" {
-			n = "udp " + bind.String()
+			n = b.label + " " + bind.String()
 		}
-		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.UDP, Bind: bind, Advertise: advertise}
+		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.ParseProtocol([]byte(b.label)), Bind: bind, Advertise: advertise}
 		if len(binds) > 1 && name != "" && bind.Addr().Is6() {
 			// the two sockets share a name, but a Route cookie names one of them
 			x.Hash = policy.HashName("listen6", n)
@@ -71,7 +71,7 @@ func (l *loader) listen(b *block) {
 			at.index = append(at.index, index)
 		}
 	}
-	l.listenName(at, nameRange, binds)
+	l.listenName(at, nameRange, b.label, binds)
 }
 
 // parseListen reads "192.0.2.1:5060", "[2001:db8::1]:5060" or ":5060", which
@@ -116,7 +116,7 @@ func (l *loader) place(x proxy.Listener, rng hcl.Range) (flow.Listener, bool) {
 			continue
 		}
 		if !list[i].Gone {
-			l.report(rng, "", "a second listener on %s", x.Bind)
+			l.report(rng, "", "a second listener on %s %s", strings.ToLower(x.Protocol.String()), x.Bind)
 			return 0, false
 		}
 		list[i] = x
@@ -133,7 +133,7 @@ func (l *loader) place(x proxy.Listener, rng hcl.Range) (flow.Listener, bool) {
 }
 
 // listenName makes a listener known by its name, or by its transport and address.
-func (l *loader) listenName(at listen, nameRange hcl.Range, binds []netip.AddrPort) {
+func (l *loader) listenName(at listen, nameRange hcl.Range, protocol string, binds []netip.AddrPort) {
 	if len(at.index) == 0 { // its address was refused
 		return
 	}
@@ -141,7 +141,7 @@ func (l *loader) listenName(at listen, nameRange hcl.Range, binds []netip.AddrPo
 	if at.name == "" {
 		given, nameRange = nil, at.rng
 		for _, b := range binds {
-			given = append(given, "udp "+b.String())
+			given = append(given, protocol+" "+b.String())
 		}
 	}
 	for i, n := range given {
@@ -218,6 +218,11 @@ func loopbackOnly(list []proxy.Listener) bool {
 		}
 	}
 	return true
+}
+
+// listensOn reports whether a listener of the file speaks p.
+func (l *loader) listensOn(p flow.Protocol) bool {
+	return slices.ContainsFunc(l.config.Snapshot.Listeners, func(x proxy.Listener) bool { return x.Protocol == p && !x.Gone })
 }
 
 // from reads `from = listen.X`: the one socket to send from.

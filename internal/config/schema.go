@@ -61,7 +61,7 @@ var (
 	destinationsSpec = &blockSpec{name: "destinations", once: true, attrs: []attrSpec{{name: "allow"}, {name: "deny"}}}
 
 	listenSpec = &blockSpec{
-		name: "listen", label: "transport", values: protocolWords[:1], coming: protocolWords[1:],
+		name: "listen", label: "transport", values: protocolWords[:2], coming: protocolWords[2:],
 		attrs: []attrSpec{
 			{name: "address", required: true},
 			{name: "name"},

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"viaduct/internal/flow"
 	"viaduct/internal/policy"
 	"viaduct/sip"
 )
@@ -189,8 +190,13 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 
 // checkHop checks where a URI leads: transport, host and maddr.
 func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
-	if t := u.Transport(); t != nil && !strings.EqualFold(string(t), "udp") {
+	switch t := u.Transport(); {
+	case t == nil || strings.EqualFold(string(t), "udp"):
+	case !strings.EqualFold(string(t), "tcp"):
 		l.report(rng, "leave ;transport= out", notYet, "transport="+string(t))
+		return false
+	case !l.listensOn(flow.TCP):
+		l.report(rng, `add listen "tcp" { address = "…" }: connections are made in its name`, "no listener speaks tcp")
 		return false
 	}
 	if m := u.MAddr(); m != nil {

@@ -26,15 +26,16 @@ type Config struct {
 	// it has none, and prepares it.
 	Snapshot *proxy.Snapshot
 
-	Shards  int           // a power of two up to 256; 0: two to four for each P
-	Readers int           // sockets and goroutines for each listener; 0: one for each P
-	Drain   time.Duration // longest wait for what is in setup; 0: 32 s, 64*T1
-	Grace   time.Duration // how long setup must be empty to end a drain, for ACKs on their way; 0: 1 s
-	Max     int           // server plus client transactions of the process; 0: 200,000
-	Boot    [4]byte       // makes branches unique over restarts; zero: random
-	Random  func([]byte)  // nil: crypto/rand
-	Log     *slog.Logger  // nil: nothing is logged
-	Notes   Notes         // nil: notes are dropped
+	Shards  int                    // a power of two up to 256; 0: two to four for each P
+	Readers int                    // sockets and goroutines for each listener; 0: one for each P
+	Drain   time.Duration          // longest wait for what is in setup; 0: 32 s, 64*T1
+	Grace   time.Duration          // how long setup must be empty to end a drain, for ACKs on their way; 0: 1 s
+	Max     int                    // server plus client transactions of the process; 0: 200,000
+	Boot    [4]byte                // makes branches unique over restarts; zero: random
+	Random  func([]byte)           // nil: crypto/rand
+	Streams transport.StreamLimits // of connections; zero values: the defaults
+	Log     *slog.Logger           // nil: nothing is logged
+	Notes   Notes                  // nil: notes are dropped
 }
 
 // Notes takes the core's events. It is called by several goroutines, with no
@@ -62,6 +63,7 @@ type Engine struct {
 	notes   Notes
 	grace   time.Duration
 	readers int
+	limits  transport.StreamLimits
 	shards  []shard
 
 	inForce  atomic.Pointer[inForce]
@@ -83,7 +85,7 @@ type Engine struct {
 // listeners. It is immutable; a reload puts another in its place.
 type inForce struct {
 	snapshot  *proxy.Snapshot
-	listeners []*transport.UDP // by flow.Listener; nil: a hole
+	listeners []bound // by flow.Listener
 }
 
 // New binds every listener of the snapshot and makes the shards. The error
@@ -118,6 +120,7 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 		notes:   cfg.Notes,
 		grace:   orElse(cfg.Grace, defaultGrace),
 		readers: cfg.Readers,
+		limits:  cfg.Streams,
 		shards:  make([]shard, cfg.Shards),
 		failed:  make(chan error, 1),
 		stop:    make(chan struct{}),
@@ -186,10 +189,10 @@ type Address struct {
 func (e *Engine) Addresses() []Address {
 	f := e.inForce.Load()
 	var list []Address
-	for i, u := range f.listeners {
-		if u != nil {
+	for i, b := range f.listeners {
+		if !b.hole() {
 			l := &f.snapshot.Listeners[i]
-			list = append(list, Address{Name: l.Name, Listener: flow.Listener(i), Protocol: flow.UDP, Bind: u.Addr(), Gone: l.Gone})
+			list = append(list, Address{Name: l.Name, Listener: flow.Listener(i), Protocol: b.protocol(), Bind: b.addr(), Gone: l.Gone})
 		}
 	}
 	return list

@@ -36,6 +36,7 @@ type fake struct {
 	expire   func(fx *effect.List)
 	broken   func(h effect.Handle, fx *effect.List)
 	branch   func(branch []byte, fx *effect.List)
+	gone     func(from flow.Flow, fx *effect.List)
 	stop     func(fx *effect.List) int
 	used     func(l flow.Listener) bool
 	setup    int
@@ -86,6 +87,12 @@ func (f *fake) Uses(l flow.Listener, at, n uint32) (uint32, bool) {
 		return n, false // there is more to look at
 	}
 	return 0, f.used != nil && f.used(l)
+}
+
+func (f *fake) FlowGone(_ clock.Instant, from flow.Flow, fx *effect.List) {
+	if f.gone != nil {
+		f.gone(from, fx)
+	}
 }
 
 func (f *fake) Drain(on bool)      { f.draining = on }

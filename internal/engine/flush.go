@@ -73,6 +73,13 @@ func (w *worker) transmit() {
 			w.sender.Send(to, sends[i:], &w.trouble)
 			continue
 		}
+		if to := w.connections(&m.Hop); to != nil {
+			if w.stream == nil {
+				w.stream = to.NewSender()
+			}
+			w.stream.Send(to, sends[i:], &w.trouble)
+			continue
+		}
 		m.Wire = nil
 		w.e.counts.unroutable.Add(1)
 		w.lose(m.For)
@@ -85,15 +92,30 @@ func (w *worker) transmit() {
 // there any more, or its place was given to another one since the hop was chosen.
 func (w *worker) socket(hop *flow.Hop) *transport.Socket {
 	list := w.inForce.listeners
-	if hop.Protocol != flow.UDP || int(hop.Listener) >= len(list) || list[hop.Listener] == nil {
+	if hop.Protocol != flow.UDP || int(hop.Listener) >= len(list) || list[hop.Listener].udp == nil {
 		return nil
 	}
-	u := list[hop.Listener]
+	u := list[hop.Listener].udp
 	if at := u.Addr(); at != hop.Local && hop.Local.IsValid() && (at.Port() != hop.Local.Port() || !at.Addr().IsUnspecified()) {
 		return nil
 	}
 	all := u.Sockets()
 	return all[w.index%len(all)]
+}
+
+// connections are those by which w sends to hop, or nil. A new one is made in
+// the name of the listener whose address hop shows; a number finds the one that
+// is there, or none.
+func (w *worker) connections(hop *flow.Hop) *transport.TCP {
+	list := w.inForce.listeners
+	if hop.Protocol != flow.TCP || int(hop.Listener) >= len(list) || list[hop.Listener].tcp == nil {
+		return nil
+	}
+	t := list[hop.Listener].tcp
+	if at := t.Addr(); hop.Conn == 0 && at != hop.Local && hop.Local.IsValid() && (at.Port() != hop.Local.Port() || !at.Addr().IsUnspecified()) {
+		return nil
+	}
+	return t
 }
 
 // report gives the notes away.

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +18,9 @@ import (
 // turn takes it.
 type reload struct {
 	mu      sync.Mutex
-	group   sync.WaitGroup     // the readers
+	group   sync.WaitGroup     // the readers and those who accept
+	streams *transport.Streams // all connections; nil until a listener needs them
+	timing  bool               // their time is kept
 	serving bool               // readers run
 	ended   bool               // sockets are closed for good
 	closed  transport.Counters // of the listeners that are no more
@@ -68,8 +69,8 @@ func (e *Engine) Reload(s *proxy.Snapshot) error {
 	e.inForce.Store(next)
 	e.counts.reloads.Add(1)
 	if r.serving {
-		for _, u := range opened { // after the swap: their turns must find them
-			e.start(u)
+		for _, b := range opened { // after the swap: their turns must find them
+			e.start(b)
 		}
 	}
 	r.unused = 0
@@ -78,34 +79,32 @@ func (e *Engine) Reload(s *proxy.Snapshot) error {
 
 // follow returns what comes after now when the configuration is given, with the
 // sockets that it opened for that, which on an error are the caller's to close.
-func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, opened []*transport.UDP, err error) {
+func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, opened []bound, err error) {
 	s := *given
 	s.Listeners = make([]proxy.Listener, max(len(given.Listeners), len(now.listeners)))
 	copy(s.Listeners, given.Listeners)
-	next = &inForce{snapshot: &s, listeners: make([]*transport.UDP, len(s.Listeners))}
+	next = &inForce{snapshot: &s, listeners: make([]bound, len(s.Listeners))}
 	for i := range s.Listeners {
 		l := &s.Listeners[i]
-		var have *transport.UDP
+		var have bound
 		if i < len(now.listeners) {
 			have = now.listeners[i]
 		}
 		switch wanted := l.Protocol != flow.None && !l.Gone; {
-		case !wanted && have == nil:
+		case !wanted && have.hole():
 			*l = proxy.Listener{}
 			continue
 		case !wanted:
 			*l = now.snapshot.Listeners[i]
 			l.Gone = true
-		case l.Protocol != flow.UDP:
-			return nil, opened, fmt.Errorf("listen %s %s: not a transport of this server", l.Protocol, l.Bind)
-		case have == nil:
+		case have.hole():
 			if have, err = e.open(flow.Listener(i), l); err != nil {
 				return nil, opened, err
 			}
 			opened = append(opened, have)
-			l.Bind = have.Addr()
-		case l.Bind != have.Addr():
-			return nil, opened, fmt.Errorf("%w: %s instead of %s", ErrListeners, l.Bind, have.Addr())
+			l.Bind = have.addr()
+		case l.Bind != have.addr() || l.Protocol != have.protocol():
+			return nil, opened, fmt.Errorf("%w: %s instead of %s", ErrListeners, l.Bind, have.addr())
 		}
 		next.listeners[i] = have
 	}
@@ -119,16 +118,9 @@ func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, ope
 	return next, opened, nil
 }
 
-// open binds one listener. The error names the address.
-func (e *Engine) open(i flow.Listener, l *proxy.Listener) (*transport.UDP, error) {
-	return transport.ListenUDP(context.Background(), transport.UDPConfig{Listener: i, Bind: l.Bind, Sockets: e.readers})
-}
-
-func closeAll(list []*transport.UDP) {
-	for _, u := range list {
-		if u != nil {
-			_ = u.Close() // on the way out: there is nobody to tell
-		}
+func closeAll(list []bound) {
+	for _, b := range list {
+		b.close()
 	}
 }
 
@@ -138,28 +130,21 @@ func (e *Engine) serve() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.serving = true
-	for _, u := range e.inForce.Load().listeners {
-		if u != nil {
-			e.start(u)
-		}
+	for _, b := range e.inForce.Load().listeners {
+		e.start(b)
 	}
 }
 
-// start starts the readers of u. The reload's lock is held.
-func (e *Engine) start(u *transport.UDP) {
-	for i, s := range u.Sockets() {
-		w := e.newWorker(i)
-		e.reload.group.Go(func() { e.read(w, s) })
-	}
-}
-
-// end closes all sockets and waits for the readers.
+// end closes all sockets and connections and waits for the readers.
 func (e *Engine) end() {
 	r := &e.reload
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ended = true
 	closeAll(e.inForce.Load().listeners)
+	if r.streams != nil {
+		r.streams.Close()
+	}
 	r.group.Wait()
 }
 
@@ -217,14 +202,17 @@ func (e *Engine) used(l flow.Listener) bool {
 // release closes listener l and leaves a hole in its place. The reload's lock is
 // held.
 func (e *Engine) release(f *inForce, l flow.Listener) {
-	u := f.listeners[l]
-	_ = u.Close() // everything on it has ended
-	e.reload.closed.Add(u.Counters())
-	e.log.Info("listener closed", "listener", f.snapshot.Listeners[l].Name, "address", u.Addr().String())
+	b := f.listeners[l]
+	b.close() // everything on it has ended
+	if b.tcp != nil {
+		b.tcp.End()
+	}
+	e.reload.closed.Add(b.total())
+	e.log.Info("listener closed", "listener", f.snapshot.Listeners[l].Name, "address", b.addr().String())
 	next := inForce{snapshot: new(proxy.Snapshot), listeners: slices.Clone(f.listeners)}
 	*next.snapshot = *f.snapshot
 	next.snapshot.Listeners = slices.Clone(f.snapshot.Listeners)
-	next.snapshot.Listeners[l], next.listeners[l] = proxy.Listener{}, nil
+	next.snapshot.Listeners[l], next.listeners[l] = proxy.Listener{}, bound{}
 	e.inForce.Store(&next)
 	e.reload.unused = 0
 }

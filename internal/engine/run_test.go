@@ -185,8 +185,8 @@ func TestRunReportsAFailedSocket(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	taken := newFake(t, Config{Readers: 2}, nil).Addresses()[0].Bind
-	tcp := loopback("127.0.0.1:0", "127.0.0.1:0")
-	tcp.Listeners[1].Protocol = flow.TCP
+	tls := loopback("127.0.0.1:0", "127.0.0.1:0")
+	tls.Listeners[1].Protocol = flow.TLS
 	for what, c := range map[string]struct {
 		cfg  Config
 		text string
@@ -195,7 +195,7 @@ func TestNewRefuses(t *testing.T) {
 		"odd shards":        {Config{Snapshot: loopback(), Shards: 3}, "power of two"},
 		"too many shards":   {Config{Snapshot: loopback(), Shards: 512}, "power of two"},
 		"address in use":    {Config{Snapshot: loopback("127.0.0.1:0", taken.String())}, taken.String()},
-		"unknown transport": {Config{Snapshot: tcp}, "TCP"},
+		"unknown transport": {Config{Snapshot: tls}, "TLS"},
 	} {
 		e, err := New(c.cfg)
 		if err == nil {

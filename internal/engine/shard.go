@@ -19,6 +19,7 @@ type core interface {
 	Expire(now clock.Instant, fx *effect.List)
 	Broken(now clock.Instant, h effect.Handle, fx *effect.List)
 	BrokenBranch(now clock.Instant, branch []byte, fx *effect.List)
+	FlowGone(now clock.Instant, f flow.Flow, fx *effect.List)
 	Drain(on bool)
 	Stop(now clock.Instant, fx *effect.List) int
 	InSetup() int

@@ -27,14 +27,18 @@ type Stats struct {
 type ListenerStats struct {
 	Name     string
 	Listener flow.Listener
-	Sockets  []transport.Counters
+	Sockets  []transport.Counters       // of UDP, by reader
+	Streams  []transport.StreamCounters // one, of TCP
 }
 
-// Total sums the counters of all sockets.
+// Total sums the counters of all sockets; of streams it counts messages.
 func (l *ListenerStats) Total() transport.Counters {
 	var sum transport.Counters
 	for _, c := range l.Sockets {
 		sum.Add(c)
+	}
+	for i := range l.Streams {
+		sum.Add(asDatagrams(&l.Streams[i]))
 	}
 	return sum
 }
@@ -62,17 +66,15 @@ func (e *Engine) Stats() Stats {
 		addFields(reflect.ValueOf(&s.Proxy).Elem(), reflect.ValueOf(one))
 	}
 	f := e.inForce.Load()
-	for i, u := range f.listeners {
-		if u == nil {
+	for i, b := range f.listeners {
+		if b.hole() {
 			continue
 		}
 		l := ListenerStats{Name: f.snapshot.Listeners[i].Name, Listener: flow.Listener(i)}
 		if f.snapshot.Listeners[i].Gone {
 			s.Retiring++
 		}
-		for _, socket := range u.Sockets() {
-			l.Sockets = append(l.Sockets, socket.Counters())
-		}
+		b.count(&l)
 		s.Listeners = append(s.Listeners, l)
 	}
 	return s

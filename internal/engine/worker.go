@@ -15,6 +15,7 @@ type worker struct {
 	e      *Engine
 	index  int // which socket of each listener it sends on
 	sender *transport.Sender
+	stream *transport.StreamSender // made at the first use
 
 	// of the turn in progress
 	now     clock.Instant
@@ -50,6 +51,9 @@ func (w *worker) turn(b *transport.Batch) {
 		w.packet(&b.Packets[i])
 	}
 	w.collect(&b.Trouble)
+	for _, f := range b.Gone {
+		w.over(f)
+	}
 	w.expire(false)
 	w.finish()
 }
@@ -60,16 +64,26 @@ func (w *worker) packet(p *transport.Packet) {
 	if w.tracer != nil {
 		w.tracer.Message(clock.Wall(w.now), true, p.From.Hop(), p.Wire)
 	}
-	if err := w.m.Parse(p.Wire); err != nil {
+	switch err := w.m.Parse(p.Wire); {
+	case p.Fault != nil: // of the stream; what was read of the message is indexed
+		w.malformed(p, p.Fault)
+		return
+	case err != nil:
 		if fault, ok := err.(*sip.SyntaxError); ok {
-			c := w.lock(w.index % len(w.e.shards)) // it belongs to no transaction
-			c.Malformed(w.now, &w.m, fault, p.From, w.inForce.snapshot, &w.fx)
-			w.unlock()
+			w.malformed(p, fault)
 		}
 		return
 	}
+	p.Parsed = true
 	c := w.lock(proxy.ShardOf(&w.m, len(w.e.shards)))
 	c.Packet(w.now, &w.m, p.From, w.inForce.snapshot, &w.fx)
+	w.unlock()
+}
+
+// malformed has p refused. Any shard will do: it belongs to no transaction.
+func (w *worker) malformed(p *transport.Packet, fault *sip.SyntaxError) {
+	c := w.lock(w.index % len(w.e.shards))
+	c.Malformed(w.now, &w.m, fault, p.From, w.inForce.snapshot, &w.fx)
 	w.unlock()
 }
 

@@ -43,7 +43,7 @@ func level(name, help string, read func(s *engine.Stats) int) family {
 // families are all metrics of the engine and what is below it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, engineFamilies, socketFamilies()} {
+	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, engineFamilies, socketFamilies(), streamFamilies()} {
 		all = append(all, part...)
 	}
 	return all
@@ -146,6 +146,8 @@ var engineFamilies = []family{
 	}),
 	count("panics_total", "Steps that failed by a fault of the program and were contained.", func(s *engine.Stats) uint64 { return s.Panics }),
 	count("unroutable_total", "Messages for a listener or transport that is not there.", func(s *engine.Stats) uint64 { return s.Unroutable }),
+	count("reloads_total", "Configurations that took the place of another.", func(s *engine.Stats) uint64 { return s.Reloads }),
+	level("listeners_retiring", "Listeners that a reload removed and that serve what still runs there.", func(s *engine.Stats) int { return s.Retiring }),
 	count("failures_untold_total", "Failed sends that were left to the timers because there were too many at once.", func(s *engine.Stats) uint64 { return s.Untold }),
 }
 

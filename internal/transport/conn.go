@@ -173,7 +173,7 @@ const (
 func (c *Conn) linger() {
 	c.writers.Wait()
 	_ = c.net.CloseWrite() // reset by the peer: then the reads say so
-	_ = c.net.SetReadDeadline(time.Now().Add(lingerTime))
+	_ = c.net.SetReadDeadline(clock.Wall(clock.Now()).Add(lingerTime))
 	_, _ = io.CopyN(io.Discard, c.net, lingerBytes) // EOF, reset or deadline: it is over either way
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"time"
 
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
@@ -91,7 +90,7 @@ func (c *Conn) write() {
 		if buffers == nil {
 			return
 		}
-		_ = c.net.SetWriteDeadline(time.Now().Add(c.s.limits.Write)) // closed: then the write says so
+		_ = c.net.SetWriteDeadline(clock.Wall(clock.Now()).Add(c.s.limits.Write)) // closed: then the write says so
 		n, err := buffers.WriteTo(c.net)
 		c.left(int(n), err)
 	}

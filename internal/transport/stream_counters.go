@@ -18,11 +18,12 @@ const (
 	EndStuck           // StreamLimits.Write
 	EndEvicted         // it made room, without having sent a message, for a newer one
 	EndConnect         // it was never made: refused, unreachable, or not in time
+	EndListener        // TCP.End
 	EndShutdown        // Streams.Close
 	Endings            // how many there are
 )
 
-var endings = [Endings]string{"", "peer", "error", "idle", "silent", "slow", "framing", "overflow", "stuck", "evicted", "connect", "shutdown"}
+var endings = [Endings]string{"", "peer", "error", "idle", "silent", "slow", "framing", "overflow", "stuck", "evicted", "connect", "listener", "shutdown"}
 
 // String is the label of the metric.
 func (e Ending) String() string { return endings[e] }

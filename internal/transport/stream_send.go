@@ -70,7 +70,7 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 	m := &list[w.same[0]]
 	remote := m.Hop.Remote
 	if m.Hop.Conn != 0 {
-		if c := w.streams.find(m.Hop.Conn); c != nil {
+		if c := w.streams.find(to, m.Hop.Conn); c != nil {
 			if taken, err = c.put(w, list, w.same); !errors.Is(err, ErrGone) {
 				return taken, err
 			}

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"viaduct/internal/clock"
-	"viaduct/internal/flow"
 )
 
 // StreamLimits are the bounds of connections (safety.md rules 7–9). Zero values
@@ -106,7 +105,7 @@ type slot struct {
 // route is what makes a connection fit for a request (RFC 3261 §18.1.1): the
 // same listener and the same far end, whoever opened it.
 type route struct {
-	listener flow.Listener
+	listener *TCP
 	remote   netip.AddrPort
 }
 
@@ -194,10 +193,10 @@ func (s *Streams) Close() {
 	s.group.Wait()
 }
 
-// find is the connection with a number, or nil.
-func (s *Streams) find(number uint32) *Conn {
+// find is the connection of a listener with a number, or nil.
+func (s *Streams) find(to *TCP, number uint32) *Conn {
 	c := s.slots[int(number)&(len(s.slots)-1)].conn.Load()
-	if c == nil || c.number != number {
+	if c == nil || c.number != number || c.to != to {
 		return nil
 	}
 	return c
@@ -208,7 +207,7 @@ func (s *Streams) find(number uint32) *Conn {
 func (s *Streams) reach(to *TCP, local netip.Addr, remote netip.AddrPort) (*Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := route{to.listener, remote}
+	key := route{to, remote}
 	if c := s.routes[key]; c != nil {
 		return c, nil
 	}
@@ -300,7 +299,7 @@ func (s *Streams) place(c *Conn) {
 	s.cursor = (s.cursor + 1) % len(s.slots)
 	s.open++
 	c.to.counters.open.Add(1)
-	if key := (route{c.to.listener, c.flow.Remote}); s.routes[key] == nil {
+	if key := (route{c.to, c.flow.Remote}); s.routes[key] == nil {
 		s.routes[key] = c
 	}
 }
@@ -320,7 +319,7 @@ func (s *Streams) recognise(c *Conn) {
 func (s *Streams) unroute(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key := (route{c.to.listener, c.flow.Remote}); s.routes[key] == c {
+	if key := (route{c.to, c.flow.Remote}); s.routes[key] == c {
 		delete(s.routes, key)
 	}
 }

@@ -79,9 +79,22 @@ func (t *TCP) Listener() flow.Listener { return t.listener }
 // Counters reads the counters of the connections of t.
 func (t *TCP) Counters() StreamCounters { return t.counters.snapshot() }
 
-// Close ends Serve. Connections stay, and new ones can still be made in the
-// name of t: Streams.Close ends them.
+// NewSender returns a StreamSender that can send by t, and by all others of the
+// same Streams.
+func (t *TCP) NewSender() *StreamSender { return t.streams.NewSender() }
+
+// Close ends Serve. Connections stay: End and Streams.Close end them.
 func (t *TCP) Close() error { return t.socket.Close() }
+
+// End has all connections of t end. It waits for none of them, and they tell of
+// it as of any other end.
+func (t *TCP) End() {
+	for i := range t.streams.slots {
+		if c := t.streams.slots[i].conn.Load(); c != nil && c.to == t {
+			c.end(EndListener)
+		}
+	}
+}
 
 // How long accepting rests after an error: want of descriptors does not pass
 // by asking again at once.
