@@ -47,6 +47,8 @@ func (e *Engine) tick(done <-chan struct{}) {
 	w := e.newWorker(0)
 	t := time.NewTicker(backstop)
 	defer t.Stop()
+	g := newGovernor()
+	defer g.apply(g.most)
 	for {
 		select {
 		case <-done:
@@ -55,6 +57,9 @@ func (e *Engine) tick(done <-chan struct{}) {
 			w.begin()
 			w.expire(true)
 			w.finish()
+			if spent, ok := cpuTime(); ok {
+				g.apply(g.look(time.Duration(w.now), spent))
+			}
 			e.beats.Add(1)
 			e.retire(w.now)
 		}
