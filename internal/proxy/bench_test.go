@@ -94,7 +94,7 @@ func response(request []byte, status string) []byte {
 		case "Via", "From", "Call-ID", "CSeq", "Record-Route":
 			b.WriteString(line + "\r\n")
 		case "To":
-			b.WriteString(line + ";tag=bob\r\n")
+			b.WriteString(strings.TrimSuffix(line, ";tag=bob") + ";tag=bob\r\n")
 		}
 	}
 	b.WriteString("Contact: <sip:bob@127.0.0.1:5070>\r\nContent-Length: 0\r\n\r\n")
