@@ -35,6 +35,7 @@ type Conn struct {
 	born clock.Instant
 
 	// atomics
+	heard  atomic.Bool  // something came
 	known  atomic.Bool  // has sent a SIP message, or was made by us
 	since  atomic.Int64 // when the first byte of the message came that is not whole yet; 0: none
 	alive  atomic.Int64 // when something of use last went either way
@@ -109,7 +110,7 @@ func (c *Conn) overdue(now clock.Instant) Ending {
 		if now.Sub(clock.Instant(c.alive.Load())) > l.Idle {
 			return EndIdle
 		}
-	case since == 0 && age > l.FirstByte && age <= l.FirstByte+l.Message:
+	case !c.heard.Load() && age > l.FirstByte:
 		return EndSilent
 	case age > l.FirstByte+l.Message: // bytes of all kinds, but no message among them
 		return EndSlow

@@ -62,6 +62,9 @@ func (c *Conn) room(l *lane) (buffer []byte, before int) {
 func (c *Conn) take(l *lane, b []byte, n int) bool {
 	count := &c.to.counters
 	count.reads.Add(1)
+	if !c.heard.Load() {
+		c.heard.Store(true)
+	}
 	count.receivedBytes.Add(uint64(n))
 	l.batch.Packets = l.packets[:0]
 	rest, messages, pings, good := b, 0, 0, true
