@@ -55,6 +55,7 @@ type server struct {
 	*exec.Cmd
 	socket      string
 	out, errout transcript
+	told        transcript    // what the service manager heard since READY
 	ended       chan struct{} // closed when the process has
 }
 
@@ -109,8 +110,22 @@ func startIn(t *testing.T, runtime string, args ...string) *server {
 			t.Fatalf("the server did not get ready: %v\n%s", err, s.errout.String())
 		}
 		if strings.Contains(string(buf[:n]), "READY=1") {
+			go s.listen(notify)
 			return s
 		}
+	}
+}
+
+// listen keeps what the server tells its service manager, until the end of it.
+func (s *server) listen(notify *net.UnixConn) {
+	_ = notify.SetReadDeadline(time.Time{}) // closed: then the read says so
+	buf := make([]byte, 4096)
+	for {
+		n, err := notify.Read(buf)
+		if err != nil {
+			return
+		}
+		_, _ = s.told.Write(append(buf[:n:n], '\n')) // a transcript takes everything
 	}
 }
 

@@ -85,12 +85,11 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 
 func TestHangupIsNoReasonToEnd(t *testing.T) {
 	t.Parallel()
-	at := network(t)
-	s := start(t, configure(t, everywhere, at(1)))
+	s := start(t, configure(t, everywhere, network(t)(1)))
 	if err := s.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	until(t, "a warning", func() bool { return strings.Contains(s.errout.String(), "signal ignored") })
+	until(t, "a reload", func() bool { return strings.Contains(s.errout.String(), "msg=reloaded") })
 	if got := s.status(t).State; got != "running" {
 		t.Errorf("the state is %s, want running", got)
 	}

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"github.com/spf13/cobra"
 
+	"viaduct/internal/admin"
 	"viaduct/internal/config"
 )
 
@@ -40,11 +43,13 @@ func colour(file *os.File) bool {
 }
 
 func checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var socket string
+	cmd := &cobra.Command{
 		Use:   "check FILE…",
 		Short: "Find everything wrong with configuration files",
 		Long: `Loads each FILE as run would, and starts nothing. What is wrong is printed with its
-place, the line, and a hint; then the exit code is 3.`,
+place, the line, and a hint; then the exit code is 3. Where a server runs with FILE,
+it is asked what a reload would change, and what would need a restart.`,
 		Example: `  viaduct check viaduct.hcl
   viaduct check /etc/viaduct/*.hcl`,
 		Args: cobra.MinimumNArgs(1),
@@ -59,9 +64,31 @@ place, the line, and a hint; then the exit code is 3.`,
 				for _, line := range cfg.Summary() {
 					fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", line)
 				}
+				preview(cmd, socket, file)
 			}
 			return err
 		}),
+	}
+	cmd.Flags().StringVar(&socket, "socket", defaultSocket(), "control socket of the server that is asked")
+	return cmd
+}
+
+// preview prints what a reload would change where a server runs with file. That
+// nobody answers, or somebody with another file, is no fault of the file.
+func preview(cmd *cobra.Command, socket, file string) {
+	client := admin.NewClient(socket)
+	status, err := client.Status(cmd.Context())
+	if path, bad := filepath.Abs(file); err != nil || bad != nil || status.ConfigPath != path {
+		return
+	}
+	text, err := client.Preview(cmd.Context())
+	if err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "viaduct: the running server cannot say what a reload would change: %v\n", err)
+		return
+	}
+	fmt.Fprintf(cmd.OutOrStdout(), "  a reload of the running server (pid %d):\n", status.PID)
+	for line := range strings.Lines(text) {
+		fmt.Fprint(cmd.OutOrStdout(), "    ", line)
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,6 +52,32 @@ as (and root) can open.`,
 	client := func() *admin.Client { return admin.NewClient(socket) }
 	ctl.AddCommand(statusCommand(client), metricsCommand(client), logCommand(client))
 	return ctl
+}
+
+func reloadCommand() *cobra.Command {
+	var socket string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have a running server read its configuration again",
+		Long: `The server reads the file that it was started with and prints what has changed. Calls
+in progress go on. When the file is wrong it prints why, nothing has changed, and the
+exit code is 3; what cannot be done, as an address in use, is exit code 1.`,
+		Example: `  viaduct reload
+  viaduct reload --socket /run/viaduct/viaduct.sock`,
+		Args: cobra.NoArgs,
+		RunE: action(func(cmd *cobra.Command, _ []string) error {
+			text, err := admin.NewClient(socket).Reload(cmd.Context())
+			if refused := (*admin.RefusedError)(nil); errors.As(err, &refused) {
+				return &failure{exitConfig, err}
+			} else if err != nil {
+				return err
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), text)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&socket, "socket", defaultSocket(), "control socket of the server")
+	return cmd
 }
 
 func statusCommand(client func() *admin.Client) *cobra.Command {

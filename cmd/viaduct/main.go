@@ -3,6 +3,7 @@
 //	viaduct run [FILE]     serve
 //	viaduct check FILE…    is the configuration right?
 //	viaduct fmt FILE…      write it in its usual form
+//	viaduct reload         have a running server read its file again
 //	viaduct ctl …          ask a running server
 //	viaduct version
 //
@@ -66,12 +67,13 @@ Exit codes: 0 all went well, 1 a failure while running, 2 a wrong command line,
 		Example: `  viaduct run                      start with the built-in configuration, on loopback
   viaduct run viaduct.hcl          start with a file
   viaduct check viaduct.hcl        find everything wrong with it
+  viaduct reload                   have the running server read its file again
   viaduct ctl status               ask the running server`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), ctlCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), reloadCommand(), ctlCommand(), versionCommand())
 	cmd, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return 0

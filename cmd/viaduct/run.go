@@ -6,16 +6,19 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"syscall"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/cobra"
 
 	"viaduct/internal/admin"
 	"viaduct/internal/clock"
+	"viaduct/internal/config"
 	"viaduct/internal/engine"
+	"viaduct/internal/host"
 	"viaduct/internal/observe"
+	"viaduct/internal/reload"
 )
 
 // runFlags are the flags of viaduct run.
@@ -65,7 +68,8 @@ func runCommand() *cobra.Command {
 listens on loopback only, and says how to place a call.
 
 TERM and INT drain: new calls are refused with 503, what is in setup goes on, then
-the program ends. A second signal ends it at once.
+the program ends. A second signal ends it at once. HUP reads FILE again, as
+viaduct reload does.
 
 --trace prints the messages of one caller or callee, and of every call they take
 part in, on standard output. WHO is a user (bob), a user at a host
@@ -87,11 +91,13 @@ part in, on standard output. WHO is a user (bob), a user at a host
 
 // sinks are the parts of a server that look on while the engine works.
 type sinks struct {
-	log    *slog.Logger
-	notes  *observe.Notes
-	tracer *observe.Tracer // nil: nobody is traced
-	admin  *admin.Server
-	socket net.Listener // nil: no control socket
+	log     *slog.Logger
+	notes   *observe.Notes
+	tracer  *observe.Tracer // nil: nobody is traced
+	admin   *admin.Server
+	socket  net.Listener // nil: no control socket
+	reload  *reload.Reloader
+	manager host.Manager
 }
 
 func run(cmd *cobra.Command, flags runFlags, args []string) error {
@@ -109,6 +115,10 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 		return err
 	}
 	s := sinks{log: log, notes: observe.NewNotes(log)}
+	limits, err := host.Apply()
+	if err != nil {
+		log.Warn("the limit of descriptors could not be raised", "error", err)
+	}
 	// A trace that nobody reads any more must not end the server.
 	signal.Ignore(syscall.SIGPIPE)
 	e, err := engine.New(engine.Config{
@@ -125,17 +135,36 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 		s.tracer = observe.NewTracer(flags.trace.Who)
 		e.Trace(s.tracer)
 	}
-	about := admin.About{Version: version(), PID: os.Getpid(), Config: cfg.File, Started: clock.Wall(clock.Now())}
-	s.admin = admin.NewServer(admin.Config{
+	s.reload = reload.New(reload.Config{
+		Running: cfg, BuiltIn: len(args) == 0, Engine: e, Manager: s.manager,
+		Level: threshold, Keep: cmd.Flags().Changed("log-level"), Log: log,
+	})
+	about := admin.About{Version: version(), PID: os.Getpid(), Config: cfg.File, Started: clock.Wall(clock.Now()), Limits: limits}
+	if len(args) > 0 {
+		about.Path, _ = filepath.Abs(cfg.File) // fails without a directory to be in; then there is none to tell
+	}
+	s.admin = newAdmin(about, threshold, cfg.Transactions, e, &s)
+	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, len(args) == 0)
+	return serve(e, s)
+}
+
+// newAdmin puts together what is told at the control socket.
+func newAdmin(about admin.About, threshold *slog.LevelVar, transactions int, e *engine.Engine, s *sinks) *admin.Server {
+	constants := observe.Constants{Version: about.Version, Transactions: transactions, Limits: about.Limits, Refused: s.reload.Refused}
+	return admin.NewServer(admin.Config{
 		Status: func() admin.Status {
 			return admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())
 		},
-		Metrics: observe.NewRegistry(observe.Constants{Version: about.Version, Transactions: cfg.Transactions}, e, s.notes),
+		Metrics: observe.NewRegistry(constants, e, s.notes),
 		Level:   threshold,
-		Log:     log,
+		Log:     s.log,
+		Reload: func(dry bool) (config.Difference, error) {
+			if dry {
+				return s.reload.Preview()
+			}
+			return s.reload.Reload()
+		},
 	})
-	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, len(args) == 0)
-	return serve(e, s)
 }
 
 // controlSocket opens the control socket. Without one the server would still
@@ -175,16 +204,20 @@ func serve(e *engine.Engine, s sinks) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
-	group.Go(func() { obey(looking, signals, e, s.log, drain) })
-	notify(s.log, daemon.SdNotifyReady)
+	group.Go(func() { obey(looking, signals, e, &s, drain) })
+	group.Go(func() { s.warn(s.manager.Watch(looking, e.Beats)) })
+	s.warn(s.manager.Ready())
 	err := e.Run(ctx)
 	leave()
 	group.Wait()
 	return err
 }
 
-// obey turns signals into what they ask for, until ctx ends.
-func obey(ctx context.Context, signals <-chan os.Signal, e *engine.Engine, log *slog.Logger, drain context.CancelFunc) {
+// obey turns signals into what they ask for, until ctx ends. A reload runs beside
+// it, so that the signal that stops the server need not wait for one.
+func obey(ctx context.Context, signals <-chan os.Signal, e *engine.Engine, s *sinks, drain context.CancelFunc) {
+	var reloads sync.WaitGroup
+	defer reloads.Wait()
 	for draining := false; ; {
 		select {
 		case <-ctx.Done():
@@ -192,20 +225,21 @@ func obey(ctx context.Context, signals <-chan os.Signal, e *engine.Engine, log *
 		case got := <-signals:
 			switch {
 			case got == syscall.SIGHUP:
-				log.Warn("signal ignored: this version reads its configuration at the start only", "signal", got.String())
+				reloads.Go(func() { _, _ = s.reload.Reload() }) // it has logged what came of it
 			case draining:
 				e.Stop()
 			default:
 				draining = true
-				notify(log, daemon.SdNotifyStopping)
+				s.warn(s.manager.Stopping())
 				drain()
 			}
 		}
 	}
 }
 
-func notify(log *slog.Logger, state string) {
-	if _, err := daemon.SdNotify(false, state); err != nil {
-		log.Warn("service manager not told", "state", state, "error", err)
+// warn logs what the service manager could not be told.
+func (s *sinks) warn(err error) {
+	if err != nil {
+		s.log.Warn("service manager", "error", err)
 	}
 }

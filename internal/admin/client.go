@@ -18,12 +18,18 @@ import (
 
 const (
 	dialTimeout   = 2 * time.Second
-	clientTimeout = 10 * time.Second
-	answerBytes   = 8 << 20 // largest answer that is read
+	clientTimeout = 40 * time.Second // longer than a reload may take
+	answerBytes   = 8 << 20          // largest answer that is read
 )
 
 // ErrNotRunning is returned when nobody answers at the socket.
 var ErrNotRunning = errors.New("no server answers there")
+
+// RefusedError is the answer of a server that cannot take its configuration file.
+type RefusedError struct{ Text string } // the diagnostics, printed
+
+// Error is Text.
+func (e *RefusedError) Error() string { return e.Text }
 
 // Client asks a server at its control socket.
 type Client struct {
@@ -73,6 +79,20 @@ func (c *Client) SetLevel(ctx context.Context, level string) (string, error) {
 	return now.Level, err
 }
 
+// Reload has the server read its configuration again, and returns what has changed,
+// one line each. A *RefusedError means that the file is wrong, and every error
+// that nothing has changed.
+func (c *Client) Reload(ctx context.Context) (string, error) {
+	text, err := c.do(ctx, http.MethodPost, "/reload", "text/plain")
+	return string(text), err
+}
+
+// Preview returns what Reload would change.
+func (c *Client) Preview(ctx context.Context) (string, error) {
+	text, err := c.do(ctx, http.MethodGet, "/reload", "text/plain")
+	return string(text), err
+}
+
 func (c *Client) ask(ctx context.Context, method, path, accept string, into any) error {
 	body, err := c.do(ctx, method, path, accept)
 	if err != nil {
@@ -101,8 +121,10 @@ func (c *Client) do(ctx context.Context, method, path, accept string) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.path, err)
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, errors.New(strings.TrimSpace(string(bytes.ToValidUTF8(body, []byte("?")))))
+	if text := strings.TrimSpace(string(bytes.ToValidUTF8(body, []byte("?")))); resp.StatusCode == http.StatusUnprocessableEntity {
+		return nil, &RefusedError{text}
+	} else if resp.StatusCode != http.StatusOK {
+		return nil, errors.New(text)
 	}
 	return body, nil
 }

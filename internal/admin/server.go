@@ -6,14 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"viaduct/internal/clock"
+	"viaduct/internal/config"
 	"viaduct/internal/observe"
 )
 
@@ -25,6 +29,7 @@ const (
 	idleTimeout   = 30 * time.Second
 	headerBytes   = 16 << 10
 	stopTimeout   = time.Second
+	reloadTimeout = 30 * time.Second // others may be before it
 )
 
 // Config is what a Server tells and turns.
@@ -33,6 +38,11 @@ type Config struct {
 	Metrics prometheus.Gatherer
 	Level   *slog.LevelVar
 	Log     *slog.Logger
+
+	// Reload reads the configuration again, or with dry only tells what that would
+	// change. It may wait for another reload. A config.Diagnostics is what is wrong
+	// with the file.
+	Reload func(dry bool) (config.Difference, error)
 }
 
 // Server answers at the control socket.
@@ -48,6 +58,8 @@ func NewServer(cfg Config) *Server {
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /metrics", s.metrics)
 	mux.HandleFunc("PUT /log/{level}", s.level)
+	mux.HandleFunc("GET /reload", func(w http.ResponseWriter, _ *http.Request) { s.reload(w, true) })
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) { s.reload(w, false) })
 	s.http = http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: headerTimeout,
@@ -109,6 +121,25 @@ func (s *Server) level(w http.ResponseWriter, r *http.Request) {
 	s.reply(w, struct {
 		Level string `json:"level"`
 	}{level.String()})
+}
+
+// reload answers with the difference, one line each: 422 with the diagnostics when
+// the file is refused, 500 when the server cannot do what it says.
+func (s *Server) reload(w http.ResponseWriter, dry bool) {
+	_ = http.NewResponseController(w).SetWriteDeadline(clock.Wall(clock.Now()).Add(reloadTimeout)) // every connection here has deadlines
+	d, err := s.cfg.Reload(dry)
+	if diags := config.Diagnostics(nil); errors.As(err, &diags) {
+		var text bytes.Buffer
+		diags.Print(&text, false)
+		http.Error(w, text.String(), http.StatusUnprocessableEntity)
+		return
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, strings.Join(d.Lines(), "\n")+"\n") // a client that is gone needs no answer
 }
 
 // reply sends v as JSON. It is encoded first, so that a failure can still be said.

@@ -17,6 +17,7 @@ import (
 
 	"viaduct/internal/engine"
 	"viaduct/internal/flow"
+	"viaduct/internal/host"
 	"viaduct/internal/transport"
 )
 
@@ -128,9 +129,9 @@ func TestASilentClientDoesNotHoldTheServer(t *testing.T) {
 func TestStatusOfAnEngine(t *testing.T) {
 	t.Parallel()
 	started := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	s := StatusOf(About{Version: "v1", PID: 7, Config: "a.hcl", Started: started}, "INFO", started.Add(90*time.Second),
+	s := StatusOf(About{Version: "v1", PID: 7, Config: "a.hcl", Started: started, Limits: host.Limits{Memory: 512 << 20, Descriptors: 1024}}, "INFO", started.Add(90*time.Second),
 		[]engine.Address{{Name: "inside", Listener: 2, Protocol: flow.UDP, Bind: netip.MustParseAddrPort("192.0.2.1:5060")}},
-		engine.Stats{InSetup: 4, Draining: true, Listeners: []engine.ListenerStats{
+		engine.Stats{InSetup: 4, Draining: true, Reloads: 3, Listeners: []engine.ListenerStats{
 			{Name: "gone", Listener: 1, Sockets: []transport.Counters{{Received: 99}}},
 			{Name: "inside", Listener: 2, Sockets: []transport.Counters{{Received: 1, Sent: 2, KernelDrops: 3}, {Received: 10, DroppedFull: 20}}},
 		}})
@@ -138,14 +139,17 @@ func TestStatusOfAnEngine(t *testing.T) {
 	if err := s.WriteTable(&out); err != nil {
 		t.Fatal(err)
 	}
-	want := `state      draining
-version    v1
-pid        7
-config     a.hcl
-started    2026-11-24T12:00:00Z, 1m30s ago
-log level  INFO
-in setup   4 requests
-panics     0
+	want := `state         draining
+version       v1
+pid           7
+config        a.hcl
+started       2026-11-24T12:00:00Z, 1m30s ago
+log level     INFO
+in setup      4 requests
+reloads       3
+memory limit  512 MiB
+descriptors   up to 1024
+panics        0
 
 LISTENER  PROTOCOL  ADDRESS         READERS  RECEIVED  SENT  DROPPED
 inside    udp       192.0.2.1:5060  2        11        2     23

@@ -5,6 +5,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"viaduct/internal/engine"
+	"viaduct/internal/host"
 )
 
 // Source is what the metrics are read from: an *engine.Engine.
@@ -14,6 +15,10 @@ type Source interface{ Stats() engine.Stats }
 type Constants struct {
 	Version      string
 	Transactions int // the most server plus client transactions under way
+	Limits       host.Limits
+
+	// Refused counts reloads that changed nothing; nil: none.
+	Refused func() uint64
 }
 
 const prefix = "viaduct_"
@@ -32,7 +37,21 @@ func NewRegistry(c Constants, source Source, notes *Notes) *prometheus.Registry 
 	unlogged := prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: prefix + "log_lines_lost_total", Help: "Notes that were not logged because the log was slower than they came.",
 	}, func() float64 { return float64(notes.Unlogged()) })
-	registry.MustRegister(build, limit, unlogged, newCollector(source),
+	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "memory_limit_bytes", Help: "What the Go runtime keeps to; 0: no limit.",
+	}, func() float64 { return float64(c.Limits.Memory) })
+	descriptors := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: prefix + "descriptors_limit", Help: "The most files and sockets that may be open.",
+	}, func() float64 { return float64(c.Limits.Descriptors) })
+	refused := prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: prefix + "reloads_refused_total", Help: "Reloads that changed nothing because something was wrong.",
+	}, func() float64 {
+		if c.Refused == nil {
+			return 0
+		}
+		return float64(c.Refused())
+	})
+	registry.MustRegister(build, limit, unlogged, memory, descriptors, refused, newCollector(source),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return registry
 }

@@ -1,0 +1,131 @@
+// Package reload makes a file the configuration of a running server, or says why
+// not: parse, check, bind, swap, tell. Anything wrong on the way leaves everything
+// as it was (safety.md rule 17).
+//
+//	HUP, viaduct reload ──▶ config.Load ──▶ engine.Reload ──▶ drain, log level ──▶ the difference
+//	                            │ diagnostics    │ no such address
+//	                            └────────────────┴──▶ refused, counted, logged
+package reload
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"viaduct/internal/config"
+	"viaduct/internal/proxy"
+)
+
+// Engine is what a reload needs of an *engine.Engine.
+type Engine interface {
+	Listeners() []proxy.Listener
+	Reload(s *proxy.Snapshot) error
+	SetDrain(d time.Duration)
+}
+
+// Manager is told when a reload begins and when it is over: a host.Manager.
+type Manager interface {
+	Reloading() error
+	Ready() error
+}
+
+// ErrBuiltIn is returned when there is no file to read again.
+var ErrBuiltIn = errors.New("the server runs with its built-in configuration: there is no file to read again")
+
+// Config is what a Reloader is built with.
+type Config struct {
+	Running *config.Config // what the engine was started with
+	BuiltIn bool           // there is no file
+	Engine  Engine
+	Manager Manager
+	Level   *slog.LevelVar
+	Keep    bool // Level was asked for by the one who started the server: no file changes it
+	Log     *slog.Logger
+}
+
+// Reloader reloads, one at a time.
+type Reloader struct {
+	cfg     Config
+	refused atomic.Uint64
+
+	mu      sync.Mutex // whoever comes meanwhile waits for it
+	running *config.Config
+}
+
+// New returns a Reloader.
+func New(cfg Config) *Reloader { return &Reloader{cfg: cfg, running: cfg.Running} }
+
+// Refused counts the reloads that changed nothing.
+func (r *Reloader) Refused() uint64 { return r.refused.Load() }
+
+// Reload reads the file again and returns what has changed. The error is a
+// config.Diagnostics when the file is wrong; whatever it is, nothing has changed.
+func (r *Reloader) Reload() (config.Difference, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.note(r.cfg.Manager.Reloading())
+	defer func() { r.note(r.cfg.Manager.Ready()) }()
+	next, d, err := r.load(false)
+	if err == nil {
+		err = r.cfg.Engine.Reload(next.Snapshot)
+	}
+	if err != nil {
+		r.refused.Add(1)
+		r.complain(err)
+		return config.Difference{}, err
+	}
+	r.cfg.Engine.SetDrain(next.Drain)
+	if next.Log != r.running.Log && !r.cfg.Keep {
+		r.cfg.Level.Set(next.Log)
+	}
+	r.running = next
+	r.cfg.Log.Info("reloaded", "config", next.File, "changes", len(d.Changes), "need_restart", len(d.Restart))
+	for _, line := range d.Lines() {
+		r.cfg.Log.Info("configuration", "change", line)
+	}
+	return d, nil
+}
+
+// Preview returns what Reload would change, and changes nothing.
+func (r *Reloader) Preview() (config.Difference, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, d, err := r.load(true)
+	return d, err
+}
+
+// load reads the file as what follows the running configuration. Its path is that
+// of the start, and the process has not changed its directory.
+func (r *Reloader) load(look bool) (*config.Config, config.Difference, error) {
+	if r.cfg.BuiltIn {
+		return nil, config.Difference{}, ErrBuiltIn
+	}
+	now := r.running.At(r.cfg.Engine.Listeners())
+	next, diags := config.Load(r.running.File, config.Options{Running: now, Check: look})
+	if len(diags) > 0 {
+		return nil, config.Difference{}, diags
+	}
+	return next, config.Compare(r.running, next), nil
+}
+
+// complain logs why a reload was refused, one line for each thing that is wrong.
+func (r *Reloader) complain(err error) {
+	diags := config.Diagnostics(nil)
+	if !errors.As(err, &diags) {
+		r.cfg.Log.Error("reload refused, nothing has changed", "error", err)
+		return
+	}
+	r.cfg.Log.Error("reload refused, nothing has changed", "config", r.running.File, "errors", len(diags))
+	for i := range diags {
+		d := &diags[i]
+		r.cfg.Log.Error("configuration", "file", d.File, "line", d.Line, "column", d.Column, "error", d.Message, "hint", d.Hint)
+	}
+}
+
+func (r *Reloader) note(err error) {
+	if err != nil {
+		r.cfg.Log.Warn("reload", "error", err)
+	}
+}
