@@ -41,7 +41,9 @@ type Conn struct {
 	alive  atomic.Int64 // when something of use last went either way
 	reason atomic.Uint32
 
-	stranger *list.Element // guarded by Streams.mu: its place among the unknown
+	// guarded by Streams.mu
+	stranger *list.Element // its place among the unknown
+	leaving  bool          // has made room for another
 
 	mu      sync.Mutex // guards what follows
 	state   connState

@@ -84,11 +84,15 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 		}
 	}
 	for range maxFinds {
-		c, err := w.streams.reach(to, m.Hop.Local.Addr(), remote)
+		c, fresh, err := w.streams.reach(to, remote)
 		if err != nil {
 			return 0, err
 		}
-		if taken, err = c.put(w, list, w.same); !errors.Is(err, ErrGone) {
+		taken, err = c.put(w, list, w.same)
+		if fresh {
+			w.streams.begin(c, m.Hop.Local.Addr())
+		}
+		if !errors.Is(err, ErrGone) {
 			return taken, err
 		}
 		w.streams.unroute(c)

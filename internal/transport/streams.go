@@ -70,6 +70,10 @@ type StreamConfig struct {
 	NewTurn func() func(*Batch)
 }
 
+// maxLeaving bounds connections that have made room and are still there; their
+// descriptors come out of the reserve.
+const maxLeaving = reserve / 2
+
 // maxSlots is how many connections a number can tell apart at one time: the
 // lower half of it is the slot, the upper half counts the slot's lives.
 const maxSlots = 1 << 16
@@ -90,6 +94,7 @@ type Streams struct {
 	mu      sync.Mutex // guards what follows
 	ended   bool
 	open    int
+	leaving int // of those: made room, and are about to end
 	cursor  int // slots are used in turn, so that a number comes again as late as can be
 	routes  map[route]*Conn
 	sources map[netip.Addr]int // accepted connections by source
@@ -123,7 +128,7 @@ func NewStreams(cfg StreamConfig) *Streams {
 	s := &Streams{
 		limits:  cfg.Limits,
 		lanes:   make(chan *lane, max(cfg.Lanes, 1)),
-		slots:   make([]slot, 1<<bits.Len(uint(2*cfg.Limits.Connections-1))),
+		slots:   make([]slot, 1<<bits.Len(uint(2*max(cfg.Limits.Connections, maxLeaving)-1))),
 		done:    make(chan struct{}),
 		routes:  map[route]*Conn{},
 		sources: map[netip.Addr]int{},
@@ -203,26 +208,35 @@ func (s *Streams) find(to *TCP, number uint32) *Conn {
 }
 
 // reach is the connection to remote by the listener to: one that is open or
-// being made, else a new one from the address local.
-func (s *Streams) reach(to *TCP, local netip.Addr, remote netip.AddrPort) (*Conn, error) {
+// being made, else a new one. fresh tells that it is new: the caller puts in what
+// it is made for, so that it fails with it if it fails, and then calls begin.
+func (s *Streams) reach(to *TCP, remote netip.AddrPort) (c *Conn, fresh bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	key := route{to, remote}
 	if c := s.routes[key]; c != nil {
-		return c, nil
+		return c, false, nil
 	}
-	if s.ended || s.open >= s.limits.Connections {
+	if s.ended || s.open-s.leaving >= s.limits.Connections {
 		to.counters.refusedFull.Add(1)
-		return nil, ErrFull
+		return nil, false, ErrFull
 	}
-	c := newConn(s, to)
+	c = newConn(s, to)
 	c.opened = true
 	c.flow.Remote = remote
 	c.kick = make(chan struct{}, 1)
 	c.known.Store(true) // the peer was chosen by us
 	s.place(c)
-	s.group.Go(func() { c.connect(context.Background(), local) })
-	return c, nil
+	s.group.Add(1) // Close waits for it from now on
+	return c, true, nil
+}
+
+// begin starts to make c from the address local.
+func (s *Streams) begin(c *Conn, local netip.Addr) {
+	go func() {
+		defer s.group.Done()
+		c.connect(context.Background(), local)
+	}()
 }
 
 // admit takes a new connection into the table, or says why not. When there are
@@ -234,16 +248,20 @@ func (s *Streams) admit(c *Conn) (refused *atomic.Uint64, victim *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended, s.open >= len(s.slots)-1: // the second: those that make room are slow to end
+	case s.ended, s.leaving >= maxLeaving:
 		return &n.refusedFull, nil
 	case source.IsValid() && s.sources[source] >= s.limits.PerSource:
 		return &n.refusedSource, nil
 	case s.unknown.Len() >= s.limits.Unknown:
 		victim = s.oldest()
-	case s.open >= s.limits.Connections:
+	case s.open-s.leaving >= s.limits.Connections:
 		if victim = s.oldest(); victim == nil {
 			return &n.refusedFull, nil
 		}
+	}
+	if victim != nil {
+		victim.leaving = true
+		s.leaving++
 	}
 	if source.IsValid() {
 		s.sources[source]++
@@ -283,8 +301,8 @@ func sourceOf(a netip.Addr) netip.Addr {
 	return p.Addr()
 }
 
-// place gives c a free slot and a number. The table is at most half full, not
-// counting those that make room for others and end at once.
+// place gives c a free slot and a number. The table is at most half full, but
+// for those that have made room.
 func (s *Streams) place(c *Conn) {
 	for s.slots[s.cursor].conn.Load() != nil {
 		s.cursor = (s.cursor + 1) % len(s.slots)
@@ -340,5 +358,8 @@ func (s *Streams) remove(c *Conn) {
 	}
 	s.slots[int(c.number)&(len(s.slots)-1)].conn.Store(nil)
 	s.open--
+	if c.leaving {
+		s.leaving--
+	}
 	c.to.counters.open.Add(-1)
 }
