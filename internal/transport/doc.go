@@ -1,4 +1,5 @@
-// Package transport is RFC 3261 §18 for datagrams: bytes from and to the wire.
+// Package transport is RFC 3261 §18: bytes from and to the wire, datagrams and
+// streams.
 //
 //	           ┌───────────────── Socket, one goroutine ─────────────────┐
 //	           │                            ┌─▶ keepalive, STUN: here     │
@@ -17,6 +18,20 @@
 // What cannot be sent, and what ICMP says about datagrams sent before, is
 // collected in a Trouble for the caller; nothing here calls upward.
 //
-// The package knows flows, hops and datagrams. It knows no transaction, no
-// routing, and of SIP only that a message never starts with a NUL or a CR.
+// Streams hold all connections of the process. Each has one goroutine, which
+// sleeps in the poller too and borrows a lane, buffer and turn, when bytes come:
+//
+//	            ┌────────────────────── Conn, one goroutine ──────────────────────┐
+//	peer ─────▶ │ receive ─▶ sip.Framer ─▶ Batch{Packets} ─▶ turn(batch) ─┐       │
+//	            └─────────────────────────────────────────────────────────┼───────┘
+//	peer ◀── the kernel takes it at once ◀── StreamSender ◀───────────────┘
+//	peer ◀── writer ◀── bounded queue ◀── else ──┘  (also while connecting)
+//
+// Whoever sends writes what the kernel takes without waiting; the rest waits in
+// the connection's queue, and a full queue ends the connection. Reasons and
+// numbers of all ends are counted. The end of a connection is one more turn:
+// Batch.Gone names its flow, Batch.Trouble what it did not deliver.
+//
+// The package knows flows, hops, datagrams and framing. It knows no transaction
+// and no routing.
 package transport
