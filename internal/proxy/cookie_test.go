@@ -233,23 +233,42 @@ func TestTwoListeners(t *testing.T) {
   send = "sip:203.0.113.7"
   from = listen["udp 192.0.2.2:5080"]
 }`, twoNets, aliceAt, bobAt, [2]string{"@192.0.2.2:5080;lr>", "@192.0.2.1:5060;lr>"}},
-		{"IPv4 to IPv6", "rule \"all\" {\n send = \"sip:[2001:db8::7]\"\n}",
-			[]siptest.Listener{udp("192.0.2.1:5060"), udp("[2001:db8::1]:5060")}, aliceAt, "[2001:db8::7]:5060", [2]string{"@[2001:db8::1]:5060;lr>", "@192.0.2.1:5060;lr>"}},
-		{"IPv6 to IPv4", "rule \"all\" {\n send = \"sip:203.0.113.7\"\n}",
-			[]siptest.Listener{udp("[2001:db8::1]:5060"), udp("192.0.2.1:5060")}, "[2001:db8::5]:5060", bobAt, [2]string{"@192.0.2.1:5060;lr>", "@[2001:db8::1]:5060;lr>"}},
-		{"advertised names", `rule "all" {
+		{
+			"IPv4 to IPv6", "rule \"all\" {\n send = \"sip:[2001:db8::7]\"\n}",
+			[]siptest.Listener{udp("192.0.2.1:5060"), udp("[2001:db8::1]:5060")},
+			aliceAt, "[2001:db8::7]:5060",
+			[2]string{"@[2001:db8::1]:5060;lr>", "@192.0.2.1:5060;lr>"},
+		},
+		{
+			"IPv6 to IPv4", "rule \"all\" {\n send = \"sip:203.0.113.7\"\n}",
+			[]siptest.Listener{udp("[2001:db8::1]:5060"), udp("192.0.2.1:5060")},
+			"[2001:db8::5]:5060", bobAt,
+			[2]string{"@192.0.2.1:5060;lr>", "@[2001:db8::1]:5060;lr>"},
+		},
+		{
+			"advertised names", `rule "all" {
   send = "sip:203.0.113.7"
   from = listen["udp 192.0.2.2:5080"]
-}`, []siptest.Listener{{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "in.example.org"},
-			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1:6060"}},
-			aliceAt, bobAt, [2]string{"@198.18.0.1:6060;lr>", "@in.example.org;lr>"}},
-		{"an advertised address without its port", `rule "all" {
+}`,
+			[]siptest.Listener{
+				{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "in.example.org"},
+				{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1:6060"},
+			},
+			aliceAt, bobAt,
+			[2]string{"@198.18.0.1:6060;lr>", "@in.example.org;lr>"},
+		},
+		{
+			"an advertised address without its port", `rule "all" {
   send = "sip:203.0.113.7"
   from = listen["udp 192.0.2.2:5080"]
-}`, []siptest.Listener{
-			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "[2001:db8::99]"},
-			{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1"}},
-			aliceAt, bobAt, [2]string{"@198.18.0.1:5080;lr>", "@[2001:db8::99];lr>"}},
+}`,
+			[]siptest.Listener{
+				{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.1:5060"), Advertise: "[2001:db8::99]"},
+				{Name: "proxy", Protocol: flow.UDP, Addr: netip.MustParseAddrPort("192.0.2.2:5080"), Advertise: "198.18.0.1"},
+			},
+			aliceAt, bobAt,
+			[2]string{"@198.18.0.1:5080;lr>", "@[2001:db8::99];lr>"},
+		},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -337,9 +356,14 @@ func TestChoiceOfListener(t *testing.T) {
 		out    flow.Listener
 		values int
 	}{
-		{0, "203.0.113.7", 0, 1}, {1, "203.0.113.7", 1, 1}, {2, "203.0.113.7", 0, 2},
-		{0, "203.0.113.8", 2, 2}, {1, "203.0.113.8", 2, 2}, {2, "203.0.113.8", 2, 1},
-		{1, "203.0.113.9", 1, 1}, {2, "203.0.113.9", 2, 1}, // no route is known
+		{0, "203.0.113.7", 0, 1},
+		{1, "203.0.113.7", 1, 1},
+		{2, "203.0.113.7", 0, 2},
+		{0, "203.0.113.8", 2, 2},
+		{1, "203.0.113.8", 2, 2},
+		{2, "203.0.113.8", 2, 1},
+		{1, "203.0.113.9", 1, 1},
+		{2, "203.0.113.9", 2, 1}, // no route is known
 	} {
 		x := s.relayed(s.receiveOn(c.in, aliceAt, s.compose("INVITE sip:x@"+c.to+" SIP/2.0")), c.to+":5060")
 		if x.hop.Listener != c.out || len(x.All("Record-Route")) != c.values {

@@ -154,8 +154,14 @@ func TestOptions(t *testing.T) {
 func TestNothingAnswersAck(t *testing.T) {
 	t.Parallel()
 	for _, lines := range [][]string{
-		{"Max-Forwards: 0"}, {"Max-Forwards: abc"}, {"no:To"}, {"CSeq: 1 INVITE"}, {"Max-Breadth: 0"}, {"Content-Length: 7"},
-		{"Route: <sip:203.0.113.99;lr>"}, {"Route: bad"},
+		{"Max-Forwards: 0"},
+		{"Max-Forwards: abc"},
+		{"no:To"},
+		{"CSeq: 1 INVITE"},
+		{"Max-Breadth: 0"},
+		{"Content-Length: 7"},
+		{"Route: <sip:203.0.113.99;lr>"},
+		{"Route: bad"},
 	} {
 		s := newStage(t, openConfig)
 		s.silent(s.receive(aliceAt, s.compose("ACK sip:bob@203.0.113.7 SIP/2.0", lines...)))

@@ -35,7 +35,6 @@ type context struct {
 	branches []*fork
 	final    bool
 	best     *Message
-	copies   [][]byte
 }
 
 // fork is one forwarded copy.

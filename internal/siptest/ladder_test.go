@@ -303,8 +303,16 @@ func TestMatch(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"abc", "abc", true}, {"abc", "abcd", false}, {"a*", "abc", true}, {"*c", "abc", true}, {"*b*", "abc", true},
-		{"a*c", "abc", true}, {"a*c", "abd", false}, {"*", "", true}, {"a*b*c", "axxbyyc", true}, {"*x*", "abc", false},
+		{"abc", "abc", true},
+		{"abc", "abcd", false},
+		{"a*", "abc", true},
+		{"*c", "abc", true},
+		{"*b*", "abc", true},
+		{"a*c", "abc", true},
+		{"a*c", "abd", false},
+		{"*", "", true},
+		{"a*b*c", "axxbyyc", true},
+		{"*x*", "abc", false},
 	} {
 		if got := match(c.pattern, c.text); got != c.want {
 			t.Errorf("match(%q, %q) = %v", c.pattern, c.text, got)

@@ -95,7 +95,7 @@ func TestOneSeedIsOneTrace(t *testing.T) {
 		n := stateless(t, seed, rough, 50)
 		return n.Finish().String()
 	}
-	if trace(7) != trace(7) {
+	if first := trace(7); first != trace(7) {
 		t.Error("the same seed gave two traces")
 	}
 	if trace(7) == trace(8) {
