@@ -54,13 +54,17 @@ func (l *Listener) looksAlike(a, b netip.AddrPort) bool {
 }
 
 // pushRecordRoute writes one value for one side. It names no transport as long
-// as the default of its URI leads here (RR-6).
+// as the default of its URI leads here (RR-6): TCP has to be named, and whoever is
+// on that side has just used it (RFC 5658 §6.2).
 func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener flow.Listener, local netip.AddrPort) {
 	l := &s.Listeners[listener]
 	k.listener = l.Hash
 	out := append(c.text[:0], "<sip:"...)
 	out = c.signer.appendCookie(out, k, m.CallIDValue())
 	out = l.appendSentBy(append(out, '@'), local)
+	if l.Protocol == flow.TCP {
+		out = append(out, ";transport=tcp"...)
+	}
 	out = append(out, ";lr>"...)
 	c.text = out
 	c.rewriter.PushRecordRoute(out)
