@@ -31,7 +31,6 @@ var timerSettings = []setting[proxy.Timers, time.Duration]{
 	{"t2", 4 * time.Second, 500 * time.Millisecond, time.Minute, "", func(t *proxy.Timers) *time.Duration { return &t.T2 }},
 	{"t4", 5 * time.Second, 500 * time.Millisecond, time.Minute, "", func(t *proxy.Timers) *time.Duration { return &t.T4 }},
 	{"ring", 10 * time.Minute, 4 * time.Minute, 24 * time.Hour, "it bounds a whole call setup and must outlast timer C", func(t *proxy.Timers) *time.Duration { return &t.Ring }},
-	{"setup", 32 * time.Second, time.Second, 5 * time.Minute, "", func(t *proxy.Timers) *time.Duration { return &t.Setup }},
 }
 
 // limits are server { limits }.

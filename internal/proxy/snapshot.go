@@ -71,7 +71,6 @@ type Timers struct {
 	C      time.Duration // 185 s: timer C, RFC 3261 §16.6 step 11
 	Trying time.Duration // 200 ms: latest moment of the 100; TryingAtOnce for the letter of §17.2.1
 	Ring   time.Duration // 10 min: the longest life of a response context
-	Setup  time.Duration // 32 s: for all hops and targets before the first 1xx
 }
 
 // TryingAtOnce as Timers.Trying sends the 100 with the arrival of the INVITE.
