@@ -152,9 +152,12 @@ func TestReloadsUnderLoadLoseNoCall(t *testing.T) {
 		}
 		rewrite(t, file, "%s"+everywhere, extra, at(1))
 		if n%4 == 3 {
+			want := s.status(t).Reloads + 1
 			if err := s.Process.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
+			// The file must not change again before it is read.
+			until(t, "the reload by HUP", func() bool { return s.status(t).Reloads == want })
 			continue
 		}
 		s.reload(t)
