@@ -226,7 +226,7 @@ func FuzzRewriter(f *testing.F) {
 // model is what a message should be after edits: the routing values as lists,
 // all other lines and the body as they were.
 type model struct {
-	vias, routes []string // as received; "" where taken out
+	vias, routes []string // as received; taken where taken out
 	above, below []string // routes pushed and appended
 	pushed       []string // vias pushed, topmost last
 	popped       int
@@ -234,6 +234,9 @@ type model struct {
 	body         string
 	hops         string
 }
+
+// taken is no value of a header: those may be empty.
+const taken = "\x00"
 
 func newModel(m *sip.Message) *model {
 	mo := &model{vias: values(m, sip.Via), routes: values(m, sip.Route), body: string(m.Body())}
@@ -260,7 +263,7 @@ func (mo *model) step(r *sip.Rewriter, m *sip.Message, op byte, value string) {
 	case 1:
 		if mo.popped+1 < len(mo.vias) {
 			r.PopVia()
-			mo.vias[mo.popped] = ""
+			mo.vias[mo.popped] = taken
 			mo.popped++
 		}
 	case 2:
@@ -274,7 +277,7 @@ func (mo *model) step(r *sip.Rewriter, m *sip.Message, op byte, value string) {
 		for it := m.Values(sip.Route); it.Next(); i++ {
 			if i == n {
 				r.RemoveValue(sip.Route, it.Value)
-				mo.routes[i] = ""
+				mo.routes[i] = taken
 			}
 		}
 	case 6:
@@ -282,14 +285,16 @@ func (mo *model) step(r *sip.Rewriter, m *sip.Message, op byte, value string) {
 		mo.hops = fmt.Sprint(n)
 	case 7:
 		r.RemoveAll(sip.Route)
-		clear(mo.routes)
+		for i := range mo.routes {
+			mo.routes[i] = taken
+		}
 	}
 }
 
 func (mo *model) compare(t *testing.T, m *sip.Message) {
 	t.Helper()
 	slices.Reverse(mo.pushed)
-	gone := func(s string) bool { return s == "" }
+	gone := func(s string) bool { return s == taken }
 	want := append(mo.pushed, slices.DeleteFunc(mo.vias, gone)...)
 	if got := values(m, sip.Via); !slices.Equal(got, want) {
 		t.Fatalf("Via\n got %q\nwant %q", got, want)
