@@ -199,14 +199,8 @@ func (c *Core) viaHop(v *sip.ViaValue, s *Snapshot) (flow.Hop, bool) {
 	return hop, !hop.Local.Addr().IsUnspecified()
 }
 
-// parsePort reads the digits of an rport.
+// parsePort reads the digits of a port.
 func parsePort(digits []byte) (uint16, bool) {
-	n := 0
-	for _, d := range digits {
-		if d < '0' || d > '9' || n > 65535 {
-			return 0, false
-		}
-		n = n*10 + int(d-'0')
-	}
-	return uint16(n), len(digits) > 0 && n <= 65535
+	n, ok := sip.ParseNumber(digits, 65535)
+	return uint16(n), ok
 }
