@@ -22,10 +22,18 @@ func ParseAddress(text []byte) (Address, error) {
 
 // Tag is the tag parameter, nil when absent or empty.
 func (a *Address) Tag() []byte {
-	if v, _ := a.Params.Get("tag"); len(v) > 0 {
-		return v
+	v, _ := a.tag()
+	return orNil(v)
+}
+
+// tag finds the tag parameter, which may be the one beyond MaxParams.
+func (a *Address) tag() (value []byte, ok bool) {
+	for it := a.Params.eachAndOurs(); it.Next(); {
+		if equalFold(it.Name, "tag") {
+			return it.Value, true
+		}
 	}
-	return nil
+	return nil, false
 }
 
 // Q is the q parameter in thousandths; def when absent or bad.
@@ -110,7 +118,7 @@ func (a *Address) parseSpec(s []byte, i int) fault {
 // takeParams reads the header parameters that are the rest of s.
 func (a *Address) takeParams(s []byte, i int) fault {
 	a.Params = Params(s[i:len(s):len(s)])
-	it, tags := a.Params.Each(), 0
+	it, tags := a.Params.eachAndOurs(), 0
 	for it.Next() {
 		if !equalFold(it.Name, "tag") {
 			continue
@@ -119,7 +127,7 @@ func (a *Address) takeParams(s []byte, i int) fault {
 			return fault{"Bad Tag", i}
 		}
 	}
-	if it.Err {
+	if it.Err || it.crowded(tags > 0) {
 		return fault{"Bad Address", i}
 	}
 	return fault{}

@@ -7,7 +7,7 @@ const (
 	MaxHeaders    = 256      // header lines
 	MaxVias       = 70       // Via values
 	MaxRoutes     = 70       // Route values
-	MaxParams     = 32       // parameters of one value, URI, or URI headers part
+	MaxParams     = 32       // parameters of one value (the received of a Via and the tag of a To apart), URI, or URI headers part
 	MaxURI        = 2 << 10  // bytes of a URI
 	MaxUser       = 256      // bytes of a user part
 	MaxTag        = 256      // bytes of a From or To tag

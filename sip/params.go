@@ -26,6 +26,16 @@ func (p Params) Has(name string) bool {
 // Each walks them: for it := p.Each(); it.Next(); { it.Name, it.Value }
 func (p Params) Each() ParamIter { return ParamIter{p: p} }
 
+// eachAndOurs walks them and one more than MaxParams: the received of a Via and the
+// tag of a To are added by whoever takes the message in, and must not make a value
+// that was within the bound unreadable when it comes back in a spiral. The caller
+// judges by crowded.
+func (p Params) eachAndOurs() ParamIter { return ParamIter{p: p, count: -1} }
+
+// crowded reports, at the end of eachAndOurs, more than MaxParams parameters apart
+// from the one that a server adds, which is there or not.
+func (it *ParamIter) crowded(added bool) bool { return it.count == MaxParams && !added }
+
 // ParamIter is the iterator of Params.Each. Err tells after Next returned false
 // whether it stopped at something malformed, or after MaxParams parameters.
 type ParamIter struct {

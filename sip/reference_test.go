@@ -89,21 +89,15 @@ func refViaOK(s string) bool {
 	seen := map[string]int{}
 	for _, p := range list {
 		switch p[0] {
-		case "rport":
+		case "rport", "branch", "received", "maddr", "ttl":
 			seen[p[0]]++
-		case "branch", "received", "maddr", "ttl":
-			if p[1] != "" {
-				seen[p[0]]++
-			} else if seen[p[0]] > 0 {
-				seen[p[0]]++ // a second one, be it empty
-			}
 		}
 		if (p[0] == "rport" && p[1] != "" && !refNum(p[1], 65535)) || (p[0] == "ttl" && p[1] != "" && !refNum(p[1], 255)) ||
 			(p[0] == "maddr" && p[1] != "" && !refHostOK(p[1])) || seen[p[0]] > 1 {
 			return false
 		}
 	}
-	return len(list) <= sip.MaxParams
+	return len(list)-seen["received"] <= sip.MaxParams
 }
 
 func refAbsoluteOK(s string) bool { return len(s) <= sip.MaxURI && refAbsolute.MatchString(s) }
@@ -147,7 +141,7 @@ func refAddress(s string) (uri string, angle, ok bool) {
 			}
 		}
 	}
-	return m[1], angle, refAbsoluteOK(m[1]) && len(list) <= sip.MaxParams
+	return m[1], angle, refAbsoluteOK(m[1]) && len(list)-tags <= sip.MaxParams
 }
 
 // refSplit splits a list at its commas.

@@ -101,7 +101,8 @@ func (m *Message) appendTo(dst, tag []byte) []byte {
 // something in it looks like one.
 func (m *Message) hasToTag() bool {
 	if a, err := m.ToAddress(); err == nil {
-		return a.Params.Has("tag")
+		_, ok := a.tag()
+		return ok
 	}
 	s := m.lineValue(&m.lines[m.first[To]]).Text
 	for i := range s {

@@ -155,3 +155,33 @@ func TestStatusText(t *testing.T) {
 		equal(t, "phrase", sip.StatusText(status), want)
 	}
 }
+
+// A value with as many parameters as are let in gets one more here, and the
+// message may come back through us: in a spiral, or as the response to one.
+func TestFullValuesStayReadable(t *testing.T) {
+	full := strings.Repeat(";a", sip.MaxParams)
+	wire := strings.Replace(string(options("")), "192.0.2.1:5060;branch=z9hG4bKa1", "h"+full, 1)
+	wire = strings.Replace(wire, "To: <sip:bob@example.com>", "To: <sip:bob@example.com>"+full, 1)
+	for range 2 {
+		m := parse(t, []byte(wire))
+		var r sip.Rewriter
+		r.Reset(m)
+		r.StampVia(source)
+		back := parse(t, r.AppendTo(nil))
+		if v, err := back.TopVia(); err != nil || string(v.Received) != source.Addr().String() {
+			t.Fatalf("%v, %+v", err, v)
+		}
+		answer := sip.AppendResponse(nil, back, &sip.Response{Status: 486, Tag: []byte("here"), Source: source})
+		if m = parse(t, answer); string(m.ToTag()) != "here" {
+			t.Errorf("To tag %q in\n%s", m.ToTag(), answer)
+		}
+		if err := m.Check(); err != nil {
+			t.Error(err)
+		}
+		again := sip.AppendResponse(nil, m, &sip.Response{Status: 486, Tag: []byte("second")})
+		if strings.Contains(string(again), "second") {
+			t.Errorf("a second tag in\n%s", again)
+		}
+		wire = string(r.AppendTo(nil)) // once more as it left
+	}
+}

@@ -25,7 +25,7 @@ type span2 struct{ pos, end int }
 // then added in any case. Whatever the sender wrote there itself is not believed.
 func (v *ViaValue) stampFor(src netip.AddrPort) (st stamp) {
 	at := v.Value.Pos + len(v.Value.Text) - len(v.Params)
-	it := v.Params.Each()
+	it := v.Params.eachAndOurs()
 	for it.Next() {
 		if st.n < len(st.cuts) && (equalFold(it.Name, "received") || equalFold(it.Name, "rport")) {
 			st.cuts[st.n] = span2{at + it.start, at + it.pos}

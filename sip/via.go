@@ -82,25 +82,32 @@ func (v *ViaValue) parse(val Value) fault {
 
 // readParams notes the parameters of RFC 3261 §25.1 via-params and RFC 3581.
 func (v *ViaValue) readParams() bool {
-	it := v.Params.Each()
+	var seen viaParam
+	it := v.Params.eachAndOurs()
 	for it.Next() {
-		field := v.field(it.Name)
-		if field == nil {
-			continue
+		p := viaParamOf(it.Name)
+		if p&seen != 0 {
+			return false
 		}
-		if field == &v.RPort {
-			if v.HasRPort || !validOr(it.Value, 65535) {
+		seen |= p
+		switch p {
+		case viaBranch:
+			v.Branch = orNil(it.Value)
+		case viaReceived:
+			v.Received = orNil(it.Value)
+		case viaMAddr:
+			v.MAddr = orNil(it.Value)
+		case viaTTL:
+			v.TTL = orNil(it.Value)
+		case viaRPort:
+			if !validOr(it.Value, 65535) {
 				return false
 			}
 			v.RPort, v.HasRPort = it.Value, true
-			continue
 		}
-		if *field != nil {
-			return false
-		}
-		if len(it.Value) > 0 {
-			*field = it.Value
-		}
+	}
+	if it.crowded(seen&viaReceived != 0) {
+		return false
 	}
 	if !validOr(v.TTL, 255) || (v.MAddr != nil && !validHost(v.MAddr)) {
 		v.TTL, v.MAddr = nil, nil
@@ -109,21 +116,40 @@ func (v *ViaValue) readParams() bool {
 	return !it.Err
 }
 
-// field is where the parameter of that name goes, nil for one that is not ours.
-func (v *ViaValue) field(name []byte) *[]byte {
+// viaParam is one of the parameters that are told apart, a bit each.
+type viaParam uint8
+
+const (
+	viaBranch viaParam = 1 << iota
+	viaRPort
+	viaReceived
+	viaMAddr
+	viaTTL
+)
+
+// viaParamOf is the parameter of that name, 0 for one that is not ours.
+func viaParamOf(name []byte) viaParam {
 	switch {
 	case len(name) == 6 && equalFold(name, "branch"):
-		return &v.Branch
+		return viaBranch
 	case len(name) == 5 && equalFold(name, "rport"):
-		return &v.RPort
+		return viaRPort
 	case len(name) == 8 && equalFold(name, "received"):
-		return &v.Received
+		return viaReceived
 	case len(name) == 5 && equalFold(name, "maddr"):
-		return &v.MAddr
+		return viaMAddr
 	case len(name) == 3 && equalFold(name, "ttl"):
-		return &v.TTL
+		return viaTTL
 	}
-	return nil
+	return 0
+}
+
+// orNil is value, nil when it is empty.
+func orNil(value []byte) []byte {
+	if len(value) == 0 {
+		return nil
+	}
+	return value
 }
 
 // validOr reports whether s is empty or a number up to max.
