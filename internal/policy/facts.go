@@ -10,6 +10,7 @@ import (
 type Facts struct {
 	Msg      *sip.Message
 	Method   sip.Method // as decided: INVITE for an ACK or CANCEL that is routed like its INVITE
+	Follows  bool       // an ACK or CANCEL that is routed like its INVITE
 	Dest     *sip.URI   // the Request-URI after preprocessing (RFC 3261 §16.4)
 	From     flow.Flow  // where the message came from
 	Listener string     // name of the listener

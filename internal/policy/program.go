@@ -47,6 +47,8 @@ type Group struct {
 	Hash    uint32 // HashName("group", Name), for the Route cookie
 	Targets []GroupTarget
 	Members *Prefixes
+	Balance Balance
+	Key     Number // with BalanceHash: requests with one key get one target
 }
 
 // GroupTarget is one `target` block.
@@ -80,6 +82,10 @@ type Rule struct {
 	From      flow.Listener // with HasFrom: the listener to send from
 	HasFrom   bool
 
+	// InviteOnly: what it reads, the CANCEL and the ACK of an INVITE do not carry.
+	// They are not asked: an INVITE that such a rule took has gone nowhere.
+	InviteOnly bool
+
 	// Reply, and Redirect (302 unless the configuration says otherwise)
 	Status  int
 	Reason  string // "" for the RFC's phrase of Status
@@ -107,7 +113,11 @@ type Reads struct {
 func (p *Program) Decide(f *Facts) *Rule {
 	f.reset()
 	for i := range p.Rules {
-		if r := &p.Rules[i]; r.When == nil || r.When(f) {
+		r := &p.Rules[i]
+		if r.InviteOnly && f.Follows {
+			continue
+		}
+		if r.When == nil || r.When(f) {
 			return r
 		}
 	}
