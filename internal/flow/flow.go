@@ -83,6 +83,10 @@ type Flow struct {
 // listener's own address or, on a wildcard listener, one of the machine's.
 type Hop Flow
 
+// Existing as the Conn of a Hop is whichever connection leads to Remote when the
+// message is sent. None is made: the far end may not listen there (RFC 5626 §5.3).
+const Existing uint32 = 1<<32 - 1
+
 // Hop returns the way back along f.
 func (f Flow) Hop() Hop { return Hop(f) }
 

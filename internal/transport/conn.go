@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -95,7 +96,11 @@ func (c *Conn) attach(conn *net.TCPConn) error {
 		return net.ErrClosed
 	}
 	c.net, c.raw, c.flow.Local = conn, raw, local
-	if !c.opened { // else it is what was asked for, and others read it
+	if c.opened { // what was asked for is its far end, and others read that
+		// The port of the kernel's choice is nobody's to see: in Via and
+		// Record-Route stands where we listen (RFC 3261 §18.1.1).
+		c.flow.Local = netip.AddrPortFrom(local.Addr(), c.to.bind.Port())
+	} else {
 		c.flow.Remote = remote
 	}
 	return nil

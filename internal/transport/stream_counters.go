@@ -48,6 +48,7 @@ type StreamCounters struct {
 	SentBytes  uint64
 	Queued     uint64 // messages that had to wait, for a connection or for the peer
 	Overflows  uint64 // messages lost to a full queue
+	Fallbacks  uint64 // responses that went to the sent-by, because the connection of their request had ended
 	SendErrors uint64 // messages that could not be sent, those of ended connections included
 }
 
@@ -64,7 +65,7 @@ type streamCounters struct {
 
 	_ [64]byte
 
-	sent, sentBytes, queued, overflows, sendErrors atomic.Uint64
+	sent, sentBytes, queued, overflows, fallbacks, sendErrors atomic.Uint64
 }
 
 func (c *streamCounters) snapshot() StreamCounters {
@@ -83,6 +84,7 @@ func (c *streamCounters) snapshot() StreamCounters {
 		SentBytes:     c.sentBytes.Load(),
 		Queued:        c.queued.Load(),
 		Overflows:     c.overflows.Load(),
+		Fallbacks:     c.fallbacks.Load(),
 		SendErrors:    c.sendErrors.Load(),
 	}
 	for i := range s.Ended {

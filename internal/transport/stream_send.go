@@ -70,7 +70,7 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 	m := &list[w.same[0]]
 	remote := m.Hop.Remote
 	if m.Hop.Conn != 0 {
-		if c := w.streams.find(to, m.Hop.Conn); c != nil {
+		if c := w.streams.find(to, &m.Hop); c != nil {
 			if taken, err = c.put(w, list, w.same); !errors.Is(err, ErrGone) {
 				return taken, err
 			}
@@ -79,6 +79,7 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 			return 0, ErrGone
 		}
 		remote = m.Fallback
+		to.counters.fallbacks.Add(uint64(len(w.same)))
 		for _, i := range w.same { // it is asked for once
 			list[i].Hop.Conn, list[i].Hop.Remote, list[i].Fallback = 0, remote, netip.AddrPort{}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"viaduct/internal/clock"
+	"viaduct/internal/flow"
 )
 
 // StreamLimits are the bounds of connections (safety.md rules 7–9). Zero values
@@ -198,10 +199,15 @@ func (s *Streams) Close() {
 	s.group.Wait()
 }
 
-// find is the connection of a listener with a number, or nil.
-func (s *Streams) find(to *TCP, number uint32) *Conn {
-	c := s.slots[int(number)&(len(s.slots)-1)].conn.Load()
-	if c == nil || c.number != number || c.to != to {
+// find is the connection of a listener that a hop names, or nil.
+func (s *Streams) find(to *TCP, hop *flow.Hop) *Conn {
+	if hop.Conn == flow.Existing {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.routes[route{to, hop.Remote}]
+	}
+	c := s.slots[int(hop.Conn)&(len(s.slots)-1)].conn.Load()
+	if c == nil || c.number != hop.Conn || c.to != to {
 		return nil
 	}
 	return c
@@ -308,8 +314,8 @@ func (s *Streams) place(c *Conn) {
 		s.cursor = (s.cursor + 1) % len(s.slots)
 	}
 	at := &s.slots[s.cursor]
-	if at.life++; at.life == 0 {
-		at.life = 1 // 0 would make the number 0 of the first slot
+	if at.life++; at.life == uint16(flow.Existing>>16) {
+		at.life = 1 // that one would make flow.Existing, and 0 the number 0
 	}
 	c.number = uint32(at.life)<<16 | uint32(s.cursor)
 	c.flow.Conn = c.number

@@ -486,7 +486,7 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 	put(t, c, streamed(5, 0))
 	h.until("what the callee sends", func() bool { return len(h.got) == 1 })
-	if f := h.packets()[0].From; f.Conn == 0 || f.Listener != 3 || f.Remote.String() != at || f.Local != c.RemoteAddr().(*net.TCPAddr).AddrPort() {
+	if f := h.packets()[0].From; f.Conn == 0 || f.Listener != 3 || f.Remote.String() != at || f.Local != h.tcp.Addr() {
 		t.Errorf("it came by %+v", f)
 	}
 	_ = c.Close() // the test goes on without it
@@ -513,6 +513,32 @@ func TestAcceptedConnectionIsReusedByItsEnd(t *testing.T) {
 	want(t, c, streamed(2, 0))
 	if n := h.tcp.Counters().Opened; n != 0 {
 		t.Errorf("%d opened", n)
+	}
+}
+
+// A hop may ask for the connection that is there and for no other: the far end
+// is where a client called from, and listens on nothing.
+//
+// Proves: TP-7
+func TestExistingConnectionOnly(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, StreamLimits{}, nil)
+	c := h.caller()
+	put(t, c, streamed(1, 0))
+	want(t, c, streamed(1, 0))
+	m := h.request(c.LocalAddr().String(), 2)
+	m.Hop.Conn = flow.Existing
+	w, lost := h.NewSender(), Trouble{}
+	w.Send(h.tcp, []effect.Send{m}, &lost)
+	want(t, c, streamed(2, 0))
+	_ = c.Close() // the test goes on without it
+	h.until("its end", func() bool { return len(h.gone) == 1 })
+	w.Send(h.tcp, []effect.Send{m}, &lost)
+	if len(lost.Failed) != 1 || lost.Failed[0].For != 2 || !errors.Is(lost.Failed[0].Err, ErrGone) {
+		t.Errorf("got %+v", lost.Failed)
+	}
+	if n := h.tcp.Counters(); n.Opened != 0 || n.Ended[EndConnect] != 0 {
+		t.Errorf("one was made: %+v", n)
 	}
 }
 
@@ -601,6 +627,9 @@ func TestResponseOfAnEndedConnection(t *testing.T) {
 	_ = dead.Close() // nobody listens there now
 	w.Send(h.tcp, []effect.Send{{Hop: hop, Wire: []byte("three"), Fallback: dead.Addr().(*net.TCPAddr).AddrPort()}}, &lost)
 	h.until("the loss", func() bool { return len(h.failed) == 1 })
+	if n := h.tcp.Counters(); n.Fallbacks != 3 || n.SendErrors != 3 {
+		t.Errorf("counted %+v", n)
+	}
 }
 
 // A peer that does not read costs its own messages and nobody else's: what does
@@ -688,7 +717,7 @@ func TestNumbersAreNotReusedSoon(t *testing.T) {
 			t.Fatalf("number %d again", number)
 		}
 		seen[number] = true
-		if h.find(h.tcp, number) != nil {
+		if h.find(h.tcp, &flow.Hop{Conn: number}) != nil {
 			t.Fatal("it is still there")
 		}
 	}
