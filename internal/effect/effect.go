@@ -61,6 +61,11 @@ type Send struct {
 // AskKind tells who does the work of an Ask.
 type AskKind uint8
 
+// The kinds.
+const (
+	AskResolve AskKind = iota + 1 // where a name leads: Bytes is a resolve.Query; without a Handle nobody waits for the answer
+)
+
 // Ask is a question to the outside world. Its answer re-enters the core with
 // the same Handle; a late one meets a newer generation and vanishes.
 type Ask struct {
@@ -142,6 +147,11 @@ func (l *List) Copy(b []byte) []byte { return l.Commit(append(l.Begin(len(b)), b
 // Send appends a message. wire must be in the arena (Begin and Commit, or Copy).
 func (l *List) Send(hop flow.Hop, wire []byte, about Handle) {
 	l.Sends = append(l.Sends, Send{Hop: hop, Wire: wire, For: about})
+}
+
+// Ask appends a question. body is copied.
+func (l *List) Ask(kind AskKind, h Handle, body []byte) {
+	l.Asks = append(l.Asks, Ask{Kind: kind, Handle: h, Bytes: l.Copy(body)})
 }
 
 // Note appends an event.

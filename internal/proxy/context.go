@@ -42,6 +42,7 @@ type ResponseContext struct {
 	rounds   uint16 // redirections that made targets
 	added    uint16 // round of what the running group was redirected to, 0: none yet
 	pending  int    // branches without a final response
+	waiting  int    // targets whose name is being looked up
 	started  int    // branches in all
 	breadth  int    // Max-Breadth that may still be given out (RFC 5393 §5.3.3)
 	best     best
@@ -63,8 +64,10 @@ type Target struct {
 	flow  flow.Hop
 	group group
 	next  uint32 // in the set, +1
-	from  flow.Listener
-	mark  uint16 // of the policy.Group it comes from, for the Route cookie
+	// search is the wait that walks through the hops of its name, +1; 0: it has one hop
+	search uint32
+	from   flow.Listener
+	mark   uint16 // of the policy.Group it comes from, for the Route cookie
 	// hasFrom: send from the listener from. direct: flow is the hop; nothing is located.
 	hasFrom, direct, tried bool
 }
@@ -72,11 +75,12 @@ type Target struct {
 // Branch is one forwarded copy: one hop of a target, one client transaction.
 type Branch struct {
 	client  effect.Handle
-	context uint32 // its ResponseContext
-	next    uint32 // of the same context, +1
-	breadth int    // its share of Max-Breadth
-	c       wheel.Timer
-	final   bool // it has had a final response, or stands for one
+	context uint32      // its ResponseContext
+	target  uint32      // its Target, as long as the context searches
+	next    uint32      // of the same context, +1
+	breadth int         // its share of Max-Breadth
+	c       wheel.Timer // timer C, or until there is a 1xx the wait for a sign of life
+	final   bool        // it has had a final response, or stands for one
 }
 
 // way is what §16.4 found out about a request. It is kept, because every branch
@@ -110,10 +114,10 @@ func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
 func (rc *ResponseContext) slot() uint32 { return rc.trying.Slot }
 
 // newBranch adds the branch of a client transaction to rc.
-func (c *Core) newBranch(rc *ResponseContext, client *transaction.Client, breadth int) *Branch {
+func (c *Core) newBranch(rc *ResponseContext, client *transaction.Client, target uint32, breadth int) *Branch {
 	b, slot := c.branches.Take()
 	*b = Branch{
-		client: client.Handle(), context: rc.slot(), next: rc.branches, breadth: breadth,
+		client: client.Handle(), context: rc.slot(), target: target, next: rc.branches, breadth: breadth,
 		c: wheel.Timer{Kind: kindC, Slot: slot},
 	}
 	rc.branches = slot + 1
@@ -180,6 +184,14 @@ func (c *Core) settle(rc *ResponseContext) {
 	c.dropTargets(rc)
 }
 
+// endSearch releases the search of t, with the question that may be open.
+func (c *Core) endSearch(t *Target) {
+	if t.search != 0 {
+		c.endWait(c.waits.At(t.search - 1))
+		t.search = 0
+	}
+}
+
 // dropTargets empties the target set.
 func (c *Core) dropTargets(rc *ResponseContext) {
 	for rc.set != 0 {
@@ -188,6 +200,7 @@ func (c *Core) dropTargets(rc *ResponseContext) {
 		rc.set = t.next
 		c.bytes.Give(t.uri)
 		c.bytes.Give(t.hop)
+		c.endSearch(t)
 		*t = Target{}
 		c.targets.Give(slot)
 	}

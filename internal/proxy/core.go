@@ -33,10 +33,14 @@ type Core struct {
 	contexts slab.Slots[ResponseContext]
 	branches slab.Slots[Branch]
 	targets  slab.Slots[Target]
+	waits    slab.Slots[wait]
 	bytes    slab.Bytes
 	draining bool
 	inSetup  int // contexts without a final response
 	counts   counts
+
+	asked     uint32 // questions put: the generation of each
+	parkedNow int
 
 	// scratch of one step
 	rq         request
@@ -47,6 +51,8 @@ type Core struct {
 	rewriter   sip.Rewriter
 	facts      policy.Facts
 	signer     signer
+	told       reply  // while what waited for it is taken up again
+	query      []byte // a resolve.Query under construction
 	text       []byte // a URI, a Via or a Route value under construction
 	lines      []byte // header lines under construction
 }
@@ -120,7 +126,7 @@ func (c *Core) packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 	case transaction.CancelOf: // RFC 3261 §16.10: answered here, then passed to every pending branch
 		c.cancel(now, r.Server, r.Of, m, from, s, fx)
 	case transaction.AckPassUp: // RFC 3261 §16.11: the ACK of a 2xx has no transaction
-		c.forwardAck(m, from, s, fx)
+		c.forwardAck(now, m, from, s, fx)
 	case transaction.Full:
 		c.overloaded(now, m, r.Of, from, s, fx)
 	}
@@ -143,6 +149,8 @@ func (c *Core) Expire(now clock.Instant, fx *effect.List) {
 			c.ringDue(now, c.contexts.At(tm.Slot), fx)
 		case kindC:
 			c.timerC(now, c.branches.At(tm.Slot), fx)
+		case kindSilence:
+			c.silent(now, c.branches.At(tm.Slot), fx)
 		default:
 			c.transactionDue(now, tm, fx)
 		}
@@ -167,7 +175,7 @@ func (c *Core) Uses(l flow.Listener, at, n uint32) (next uint32, used bool) {
 // Idle reports that no transaction, context or timer is left.
 func (c *Core) Idle() bool {
 	s := c.table.Stats()
-	return c.wheel.Len() == 0 && c.contexts.Used() == 0 && c.branches.Used() == 0 && c.targets.Used() == 0 &&
+	return c.wheel.Len() == 0 && c.contexts.Used() == 0 && c.branches.Used() == 0 && c.targets.Used() == 0 && c.waits.Used() == 0 &&
 		s.Servers == 0 && s.Clients == 0
 }
 

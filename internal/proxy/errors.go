@@ -14,7 +14,7 @@ func (c *Core) lost(now clock.Instant, b *Branch, status int, fx *effect.List) {
 	waiting := !b.final
 	c.concluded(rc, b)
 	c.signer.use(rc.snap.Keys)
-	if waiting && rc.phase != answered {
+	if waiting && rc.phase != answered && !c.tryNextHop(now, rc, b, nil, fx) {
 		c.failed(rc, status)
 		c.advance(now, rc, nil, fx)
 	}

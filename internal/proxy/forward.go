@@ -13,6 +13,9 @@ import (
 func (c *Core) open(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
 	c.startTimers(now, rc)
 	c.advance(now, rc, m, fx)
+	if rc.waiting > 0 && rc.invite { // it will take longer than the 100 may be held back
+		c.sendTrying(now, rc, m, fx)
+	}
 }
 
 // advance does what can be done for a context: it calls the targets that are
@@ -20,52 +23,94 @@ func (c *Core) open(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *
 // m is the request when the caller still has it, else nil.
 func (c *Core) advance(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
 	for rc.phase == searching {
-		t, together := c.nextTarget(now, rc)
-		if t == nil {
+		at, together := c.nextTarget(now, rc)
+		if at == 0 {
 			break
 		}
 		if m == nil {
 			m = c.keptRequest(rc)
 		}
-		t.tried = true
+		c.targets.At(at - 1).tried = true
 		// RFC 5393 §5.3.3: what may still be given out is split among those that
 		// are called now; a single one gets it all.
 		share := rc.breadth / min(together, rc.breadth)
-		if status := c.forward(now, rc, m, t, share, fx); status != 0 {
+		switch status := c.forward(now, rc, m, at-1, share, fx); status {
+		case 0:
+		case awaiting:
+			c.await(rc, at-1, share)
+		default:
 			c.failed(rc, status)
 		}
 	}
-	if rc.pending == 0 {
+	if rc.pending == 0 && (rc.waiting == 0 || rc.phase != searching) {
 		c.finish(now, rc, fx)
 	}
 }
 
-// nextTarget returns a target that may be called now, and how many will be
-// called together with it. Targets of one group are called at once, within the
+// await notes that a target waits for its name, with its share of Max-Breadth.
+func (c *Core) await(rc *ResponseContext, target uint32, share int) {
+	w := c.waits.At(c.targets.At(target).search - 1)
+	w.context, w.target, w.breadth = rc.slot(), target, share
+	rc.waiting++
+	rc.breadth -= share
+}
+
+// tryNextHop sends the request to the next hop of the target of b, which has
+// failed there (RFC 3263 §4.3): a new branch, and what the hop left behind said
+// does not count. False when there is none.
+func (c *Core) tryNextHop(now clock.Instant, rc *ResponseContext, b *Branch, m *sip.Message, fx *effect.List) bool {
+	if rc.phase != searching || rc.started >= rc.snap.Limits.Branches || c.tooLate(now, rc) {
+		return false
+	}
+	t := c.targets.At(b.target)
+	server := c.table.Server(rc.server)
+	if t.search == 0 || server == nil || !c.hasHop(rc, server.Flow, t) {
+		return false
+	}
+	if m == nil {
+		m = c.keptRequest(rc)
+	}
+	c.signer.use(rc.snap.Keys)
+	if c.forward(now, rc, m, b.target, min(b.breadth, rc.breadth), fx) != 0 {
+		return false
+	}
+	c.counts.Failovers++
+	return true
+}
+
+// tooLate reports that a new branch of a non-INVITE could not bring an answer
+// that anybody would hear (RFC 4321).
+func (c *Core) tooLate(now clock.Instant, rc *ResponseContext) bool {
+	return !rc.invite && now.Sub(rc.start) > 64*rc.snap.Timers.T1-rc.snap.Timers.T2
+}
+
+// nextTarget returns a target that may be called now, +1 or 0, and how many will
+// be called together with it. Targets of one group are called at once, within the
 // bounds; the next group waits until nothing is pending.
-func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (t *Target, together int) {
+func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (found uint32, together int) {
 	limits := &rc.snap.Limits
-	room := min(limits.Parallel-rc.pending, limits.Branches-rc.started, rc.breadth)
+	open := rc.pending + rc.waiting
+	room := min(limits.Parallel-open, limits.Branches-rc.started-rc.waiting, rc.breadth)
 	if room <= 0 {
-		if rc.pending == 0 {
+		if open == 0 {
 			c.counts.BranchLimit++
 		}
-		return nil, 0
+		return 0, 0
 	}
-	if !rc.invite && now.Sub(rc.start) > 64*rc.snap.Timers.T1-rc.snap.Timers.T2 {
-		return nil, 0 // RFC 4321: an answer could not be used any more
+	if c.tooLate(now, rc) {
+		return 0, 0
 	}
 	for at := rc.set; at != 0; {
-		o := c.targets.At(at - 1)
+		o, here := c.targets.At(at-1), at
 		at = o.next
 		if o.tried {
 			continue
 		}
-		if t == nil {
-			if rc.pending > 0 && o.group != rc.group {
-				return nil, 0
+		if found == 0 {
+			if open > 0 && o.group != rc.group {
+				return 0, 0
 			}
-			if t = o; rc.group != o.group {
+			if found = here; rc.group != o.group {
 				rc.group, rc.added = o.group, 0
 			}
 		}
@@ -73,7 +118,7 @@ func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (t *Target, to
 			together++
 		}
 	}
-	return t, min(together, room)
+	return found, min(together, room)
 }
 
 // keptRequest parses the request of rc again. It was parsed without error before.
@@ -84,10 +129,10 @@ func (c *Core) keptRequest(rc *ResponseContext) *sip.Message {
 	return &c.kept
 }
 
-// forward sends the request to t: RFC 3261 §16.6, the steps numbered as there.
-// A status other than 0 is the response that the target counts as having given.
-func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t *Target, breadth int, fx *effect.List) int {
-	server := c.table.Server(rc.server)
+// forward sends the request to a target: RFC 3261 §16.6, the steps numbered as there.
+// A status other than 0 is the response that the target counts as having given, or awaiting.
+func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, target uint32, breadth int, fx *effect.List) int {
+	server, t := c.table.Server(rc.server), c.targets.At(target)
 	if server == nil {
 		return 503
 	}
@@ -96,7 +141,7 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	if status := e.prepare(c.targetURI(rc, t), &c.text); status != 0 {
 		return status
 	}
-	hop, status := c.hopOf(rc, server.Flow, e.next(), &e.uri, t) // 7.
+	hop, status := c.hopOf(now, rc, &e, t, fx) // 7.
 	if status != 0 {
 		return status
 	}
@@ -116,11 +161,9 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 		c.rewriter.EnsureContentLength() // 9.
 	}
 	wire := fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire()) + c.rewriter.Size())))
-	b := c.newBranch(rc, client, breadth)
+	b := c.newBranch(rc, client, target, breadth)
 	c.table.Start(now, client, wire, hop, fx) // 10.
-	if rc.invite {
-		c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.C)) // 11.
-	}
+	c.startTimerC(now, rc, b, t)              // 11.
 	c.counts.Forwarded++
 	return 0
 }
@@ -139,14 +182,6 @@ type edits struct {
 	route      sip.URI // the first Route value that is left
 	hasRoute   bool
 	setURI     []byte // Request-URI to write, nil: leave it
-}
-
-// next is the Route value that the copy follows, or nil.
-func (e *edits) next() *sip.URI {
-	if e.hasRoute {
-		return &e.route
-	}
-	return nil
 }
 
 // prepare finds the Request-URI of the copy (target, or nil for the received

@@ -3,36 +3,48 @@ package proxy
 import (
 	"net/netip"
 
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/internal/resolve"
 	"viaduct/sip"
 )
 
-// hopOf is RFC 3261 §16.6 step 7: where the copy for t goes. A status other than
-// 0 is the response that the target counts as having given.
-func (c *Core) hopOf(rc *ResponseContext, arrival flow.Flow, route *sip.URI, uri *sip.URI, t *Target) (flow.Hop, int) {
-	hop, status := t.flow, 0
-	if !t.direct {
-		next := uri
-		switch {
-		case route != nil: // step 6: the first Route value that is left
-			next = route
-		case t.hop != nil: // policy: this hop, and only this one, by §16.6 step 7
-			hopURI, err := sip.ParseURI(t.hop)
-			if err != nil {
-				return hop, 500
-			}
-			next = &hopURI
-		}
-		hop, status = c.locate(rc.snap, next, arrival, t)
-	}
+// awaiting says that a hop is asked for: the answer goes on from there.
+const awaiting = -1
+
+// hopOf is RFC 3261 §16.6 step 7: where the next copy for t goes. A status other
+// than 0 is the response that the target counts as having given, or awaiting.
+func (c *Core) hopOf(now clock.Instant, rc *ResponseContext, e *edits, t *Target, fx *effect.List) (flow.Hop, int) {
 	switch {
-	case status != 0:
-	case hop.Local.Addr().IsUnspecified(): // no route, so there is no address to show (§18.1.1)
-		status = 503
-	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.Trust.Contains(arrival.Remote.Addr()):
-		status = 403
+	case t.direct:
+		return c.permit(rc, e.arrival, t.flow)
+	case t.search != 0:
+		return c.nextOf(rc, e.arrival, t)
 	}
-	return hop, status
+	next := &e.uri
+	switch {
+	case e.hasRoute: // step 6: the first Route value that is left
+		next = &e.route
+	case t.hop != nil: // policy: this hop, and only this one, by §16.6 step 7
+		hopURI, err := sip.ParseURI(t.hop)
+		if err != nil {
+			return flow.Hop{}, 500
+		}
+		next = &hopURI
+	}
+	return c.locate(now, rc, e, next, t, fx)
+}
+
+// permit holds a hop against what may be spoken to.
+func (c *Core) permit(rc *ResponseContext, arrival flow.Flow, hop flow.Hop) (flow.Hop, int) {
+	switch {
+	case hop.Local.Addr().IsUnspecified(): // no route, so there is no address to show (§18.1.1)
+		return hop, 503
+	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.Trust.Contains(arrival.Remote.Addr()):
+		return hop, 403
+	}
+	return hop, 0
 }
 
 // mayReach holds that a target of a group is reached inside a dialog only with
@@ -50,56 +62,63 @@ func (rc *ResponseContext) mayReach(a netip.Addr) bool {
 }
 
 // locate turns a URI into a hop: maddr or host, transport and port by RFC 3263
-// §4.1 and §4.2, for literal addresses and for names of this server. A name that
-// only DNS could tell has no address here, and so counts as 408 (§16.6 step 7).
-func (c *Core) locate(s *Snapshot, u *sip.URI, arrival flow.Flow, t *Target) (flow.Hop, int) {
+// §4. A literal address needs nobody, a name of this server neither; other names
+// are looked up.
+func (c *Core) locate(now clock.Instant, rc *ResponseContext, e *edits, u *sip.URI, t *Target, fx *effect.List) (flow.Hop, int) {
 	if !u.IsSIP() {
 		return flow.Hop{}, 416
 	}
-	protocol := flow.UDP
+	s := rc.snap
+	q := resolve.Query{Host: u.Host, Port: u.Port, SIPS: u.Scheme == sip.SIPS, Speaks: s.speaks}
 	if word := u.Transport(); word != nil {
-		protocol = flow.ParseProtocol(word)
+		if q.Transport = flow.ParseProtocol(word); q.Transport == flow.None {
+			return flow.Hop{}, 503
+		}
 	}
-	if u.Scheme == sip.SIPS || !s.speaks(protocol) {
-		return flow.Hop{}, 503
-	}
-	host, port := u.Host, u.Port
 	if maddr := u.MAddr(); maddr != nil {
-		host = maddr
+		q.Host = maddr
 	}
+	protocol, to, numeric := q.Numeric()
+	if !numeric {
+		if !s.namesUs(q.Host, u.Port) {
+			return c.lookUp(now, rc, e, q, t, fx)
+		}
+		protocol, to = c.spiral(s, &q, e.arrival) // through ourselves
+	}
+	return c.hopTo(rc, e.arrival, protocol, to, t)
+}
+
+// spiral is the hop to ourselves, by the listener of arrival where that suits.
+func (c *Core) spiral(s *Snapshot, q *resolve.Query, arrival flow.Flow) (flow.Protocol, netip.AddrPort) {
+	protocol := q.Transport
+	if protocol == flow.None {
+		protocol = flow.UDP
+	}
+	if q.SIPS || !s.speaks.Speaks(protocol) {
+		return flow.None, netip.AddrPort{}
+	}
+	port := q.Port
 	if port == 0 {
-		port = protocol.DefaultPort()
+		port = arrival.Local.Port()
 	}
-	addr, ok := sip.HostAddr(host)
-	addr = addr.Unmap() // a mapped address is reached over IPv4
-	if !ok {
-		if !s.namesUs(host, u.Port) {
-			return flow.Hop{}, 408
-		}
-		addr = arrival.Local.Addr() // a spiral through ourselves
-		if u.Port == 0 {
-			port = arrival.Local.Port()
-		}
-	}
-	if !s.mayReach(netip.AddrPortFrom(addr, port)) {
+	return protocol, netip.AddrPortFrom(arrival.Local.Addr(), port)
+}
+
+// hopTo is the hop to an address, by the listener that suits it, if it may be
+// spoken to.
+func (c *Core) hopTo(rc *ResponseContext, arrival flow.Flow, p flow.Protocol, to netip.AddrPort, t *Target) (flow.Hop, int) {
+	if to.IsValid() && !rc.snap.mayReach(to) {
 		c.counts.DestinationRefused++
 		return flow.Hop{}, 403
 	}
-	listener, ok := c.listenerFor(s, protocol, addr, arrival, t)
+	if p == flow.None { // nothing here sends there
+		return flow.Hop{}, 503
+	}
+	listener, ok := c.listenerFor(rc.snap, p, to.Addr(), arrival, t)
 	if !ok {
 		return flow.Hop{}, 503
 	}
-	return c.hopBy(s, listener, netip.AddrPortFrom(addr, port)), 0
-}
-
-// speaks reports whether a listener can send by p.
-func (s *Snapshot) speaks(p flow.Protocol) bool {
-	for i := range s.Listeners {
-		if l := &s.Listeners[i]; l.Protocol == p && !l.Gone {
-			return p != flow.None
-		}
-	}
-	return false
+	return c.permit(rc, arrival, c.hopBy(rc.snap, listener, to))
 }
 
 // listenerFor chooses the listener to send from (seams.md §6): the one that the

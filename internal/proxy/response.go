@@ -17,12 +17,12 @@ func (c *Core) response(now clock.Instant, m *sip.Message, s *Snapshot, fx *effe
 		return
 	}
 	if c.ownStateless(m, v, s) {
-		c.forwardResponse(m, s, fx)
+		c.forwardResponse(now, m, s, fx)
 		return
 	}
 	branch, ok := transaction.ParseBranch(v.Branch)
 	if !ok {
-		c.stray(m, s, fx)
+		c.stray(now, m, s, fx)
 		return
 	}
 	client, verdict := c.table.Response(now, m, &branch, fx)
@@ -30,14 +30,14 @@ func (c *Core) response(now clock.Instant, m *sip.Message, s *Snapshot, fx *effe
 	case transaction.PassUp:
 		c.passUp(now, client, m, fx) // step 1: the branch is found by its slot
 	case transaction.Stray:
-		c.stray(m, s, fx)
+		c.stray(now, m, s, fx)
 	}
 }
 
 // stray is a response without a client transaction (RFC 6026 §8.9).
-func (c *Core) stray(m *sip.Message, s *Snapshot, fx *effect.List) {
+func (c *Core) stray(now clock.Instant, m *sip.Message, s *Snapshot, fx *effect.List) {
 	if s.StrayForward {
-		c.forwardResponse(m, s, fx)
+		c.forwardResponse(now, m, s, fx)
 		return
 	}
 	c.counts.drop(DropStray)
@@ -49,11 +49,9 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 	rc := c.contexts.At(b.context)
 	status := m.Status()
 	switch {
-	case status == 100: // step 5: never forwarded
 	case status < 200:
-		if rc.invite { // RFC 4320 §4.1: none for a non-INVITE
-			c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.C)) // step 2
-			c.provisional(now, rc, m, fx)
+		if !b.final { // the 1xx of a hop that was left behind means nothing
+			c.proceeding(now, rc, b, m, fx)
 		}
 	case status < 300:
 		c.concluded(rc, b)
@@ -66,11 +64,31 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 		if rc.phase == answered {
 			return
 		}
+		if status == 503 && c.tryNextHop(now, rc, b, nil, fx) { // RFC 3263 §4.3
+			return
+		}
 		c.collect(rc, m) // step 4
 		if status >= 600 {
 			c.decline(now, rc, fx)
 		}
 		c.advance(now, rc, nil, fx)
+	}
+}
+
+// proceeding takes a 1xx: the hop is alive. A 100 is never forwarded (step 5), and
+// for a non-INVITE none is (RFC 4320 §4.1). Timer C starts again with the others
+// (step 2), and takes the place of the wait for a sign of life.
+func (c *Core) proceeding(now clock.Instant, rc *ResponseContext, b *Branch, m *sip.Message, fx *effect.List) {
+	if !rc.invite {
+		c.wheel.Stop(&b.c)
+		return
+	}
+	if m.Status() > 100 || b.c.Kind != kindC {
+		b.c.Kind = kindC
+		c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.C))
+	}
+	if m.Status() > 100 {
+		c.provisional(now, rc, m, fx)
 	}
 }
 

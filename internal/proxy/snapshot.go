@@ -9,6 +9,7 @@ import (
 
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/internal/resolve"
 	"viaduct/sip"
 )
 
@@ -29,7 +30,9 @@ type Snapshot struct {
 	StrayForward bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
 	Server       string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
 	Sources      Sources
+	Known        Names // what is known of names; nil: nothing ever is
 
+	speaks   resolve.Set             // set by Prepare: what can be sent by
 	groupsOf map[netip.Addr][]uint16 // set by Prepare: the groups that an address is a target of
 }
 
@@ -71,6 +74,9 @@ type Timers struct {
 	C      time.Duration // 185 s: timer C, RFC 3261 §16.6 step 11
 	Trying time.Duration // 200 ms: latest moment of the 100; TryingAtOnce for the letter of §17.2.1
 	Ring   time.Duration // 10 min: the longest life of a response context
+	// Silence is how long a hop may give no sign of life before the next one of
+	// the same name is tried: 4 s. The last one has timer B or F.
+	Silence time.Duration
 }
 
 // TryingAtOnce as Timers.Trying sends the 100 with the arrival of the INVITE.
@@ -102,14 +108,20 @@ func (s *Snapshot) Prepare() {
 	orDuration(&s.Timers.C, 185*time.Second)
 	orDuration(&s.Timers.Trying, 200*time.Millisecond)
 	orDuration(&s.Timers.Ring, 10*time.Minute)
+	orDuration(&s.Timers.Silence, 4*time.Second)
 	orInt(&s.Limits.Parallel, 10)
 	orInt(&s.Limits.Branches, 30)
 	orInt(&s.Limits.MaxBreadth, 60)
 	if s.Redirects == policy.RedirectsDefault {
 		s.Redirects = policy.RedirectsPass
 	}
+	s.speaks = 0
 	for i := range s.Listeners {
-		s.Listeners[i].prepare()
+		l := &s.Listeners[i]
+		l.prepare()
+		if l.Protocol != flow.None && !l.Gone {
+			s.speaks = s.speaks.With(l.Protocol, l.Bind.Addr())
+		}
 	}
 	s.groupsOf = map[netip.Addr][]uint16{}
 	for i := range s.Program.Rules {

@@ -2,11 +2,12 @@ package proxy
 
 import (
 	"crypto/subtle"
-	"net/netip"
 
+	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/internal/resolve"
 	"viaduct/sip"
 )
 
@@ -16,7 +17,7 @@ import (
 
 // forwardAck forwards an ACK that matches no transaction here: that of a 2xx. It
 // is never answered (§17): what cannot be forwarded is dropped and counted.
-func (c *Core) forwardAck(m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+func (c *Core) forwardAck(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
 	rq := &c.rq
 	*rq = request{m: m, from: from, snap: s, method: sip.INVITE}
 	if c.acksOwnAnswer(m) {
@@ -27,7 +28,7 @@ func (c *Core) forwardAck(m *sip.Message, from flow.Flow, s *Snapshot, fx *effec
 		c.counts.drop(DropAck)
 		return
 	}
-	if c.forwardOnce(rq, fx) {
+	if c.forwardOnce(now, rq, fx) {
 		c.counts.AcksForwarded++
 	}
 }
@@ -58,9 +59,9 @@ func (c *Core) statelessTarget(rq *request) bool {
 	return g == nil || len(g.Targets) == 1
 }
 
-// forwardOnce sends a request to its one target and forgets it; false, and
-// counted, when it leads nowhere.
-func (c *Core) forwardOnce(rq *request, fx *effect.List) bool {
+// forwardOnce sends a request to its one target and forgets it, or parks it until
+// its name is known; false, and counted, when it leads nowhere.
+func (c *Core) forwardOnce(now clock.Instant, rq *request, fx *effect.List) bool {
 	rc, t := &c.once, &c.onceTarget
 	*rc = ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
 	*t = Target{}
@@ -79,8 +80,14 @@ func (c *Core) forwardOnce(rq *request, fx *effect.List) bool {
 	status := e.prepare(c.targetURI(rc, t), &c.text)
 	var hop flow.Hop
 	if status == 0 {
-		hop, status = c.hopOf(rc, rq.from, e.next(), &e.uri, t)
+		hop, status = c.hopOf(now, rc, &e, t, fx)
 	}
+	if status == awaiting {
+		w := c.waits.At(t.search - 1)
+		t.search = 0
+		return c.park(w, rq.m, rq.from, rq.snap)
+	}
+	c.endSearch(t)
 	if status != 0 {
 		c.counts.drop(DropUnreachable)
 		return false
@@ -146,7 +153,7 @@ func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue, s *Snapshot) bool {
 }
 
 // forwardResponse sends a response to the Via below ours (§16.11, §18.2.2).
-func (c *Core) forwardResponse(m *sip.Message, s *Snapshot, fx *effect.List) {
+func (c *Core) forwardResponse(now clock.Instant, m *sip.Message, s *Snapshot, fx *effect.List) {
 	it := m.Values(sip.Via)
 	it.Next() // ours
 	if !it.Next() {
@@ -158,46 +165,58 @@ func (c *Core) forwardResponse(m *sip.Message, s *Snapshot, fx *effect.List) {
 		c.counts.drop(DropMalformed)
 		return
 	}
-	hop, ok := c.viaHop(&next, s)
-	if !ok {
+	hop, status := c.viaHop(now, m, &next, s, fx)
+	switch status {
+	case 0:
+	case awaiting:
+		return
+	default:
 		c.counts.drop(DropUnreachable)
 		return
 	}
 	c.rewriter.Reset(m)
 	c.rewriter.PopVia()
+	if hop.Protocol.Reliable() {
+		c.rewriter.EnsureContentLength()
+	}
 	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire())+c.rewriter.Size()))), 0)
 	c.counts.Relayed++
 }
 
-// viaHop is where a response goes by its Via alone (§18.2.2): maddr, received
-// with rport, or sent-by; literal addresses only.
-func (c *Core) viaHop(v *sip.ViaValue, s *Snapshot) (flow.Hop, bool) {
-	protocol := flow.ParseProtocol(v.Transport)
-	host, port := v.Host, v.Port
-	if port == 0 {
-		port = protocol.DefaultPort()
+// viaHop is where a response goes by its Via alone (§18.2.2, RFC 3263 §5): maddr,
+// received with rport, or sent-by. m waits while a name is looked up.
+func (c *Core) viaHop(now clock.Instant, m *sip.Message, v *sip.ViaValue, s *Snapshot, fx *effect.List) (flow.Hop, int) {
+	q := resolve.Query{Host: v.Host, Port: v.Port, Transport: flow.ParseProtocol(v.Transport), Speaks: s.speaks}
+	if q.Transport == flow.None {
+		return flow.Hop{}, 503
 	}
 	switch {
 	case v.MAddr != nil:
-		host = v.MAddr
+		q.Host = v.MAddr
 	case v.Received != nil:
-		host = v.Received
+		q.Host = v.Received
 		if p, ok := parsePort(v.RPort); ok {
-			port = p
+			q.Port = p
 		}
 	}
-	addr, ok := sip.HostAddr(host)
-	to := netip.AddrPortFrom(addr.Unmap(), port)
-	if !ok || !s.speaks(protocol) || !s.mayReach(to) {
-		return flow.Hop{}, false
+	rc := &c.once
+	*rc = ResponseContext{snap: s, rule: &anyRule}
+	if protocol, to, numeric := q.Numeric(); numeric {
+		return c.hopTo(rc, flow.Flow{}, protocol, to, nil)
 	}
-	listener, ok := c.listenerFor(s, protocol, to.Addr(), flow.Flow{}, nil)
-	if !ok {
-		return flow.Hop{}, false
+	var t Target
+	e := edits{m: m}
+	hop, status := c.lookUp(now, rc, &e, q, &t, fx)
+	if status == awaiting {
+		c.park(c.waits.At(t.search-1), m, flow.Flow{}, s)
+		return hop, status
 	}
-	hop := c.hopBy(s, listener, to)
-	return hop, !hop.Local.Addr().IsUnspecified()
+	c.endSearch(&t)
+	return hop, status
 }
+
+// anyRule stands for the permission that a response has to go back by its Via.
+var anyRule policy.Rule
 
 // parsePort reads the digits of a port.
 func parsePort(digits []byte) (uint16, bool) {

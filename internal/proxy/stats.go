@@ -15,10 +15,11 @@ const (
 	DropNoServer                    // a response whose server transaction is over, or without a Via for us to go by
 	DropAck                         // an ACK that leads nowhere
 	DropUnreachable                 // what is forwarded without a transaction and has no hop
+	DropParked                      // no room to wait for a name without a transaction
 	drops
 )
 
-var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable"}
+var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable", "parked"}
 
 // String is the name in metrics.
 func (d Drop) String() string { return dropNames[d] }
@@ -55,6 +56,11 @@ type counts struct {
 	Unreachable        uint64 // transport errors of branches
 	Unanswered         uint64 // non-INVITE that nobody answered (RFC 4320)
 	Full               uint64 // at the bound of transactions
+	Asked              uint64 // questions put about names
+	LateAnswers        uint64 // that nobody waited for any more
+	Parked             uint64 // messages that waited without a transaction
+	Failovers          uint64 // branches to a further hop of a target (RFC 3263 §4.3)
+	Silent             uint64 // hops left because they gave no sign of life
 }
 
 func (n *counts) drop(d Drop) { n.Dropped[d]++ }
@@ -71,6 +77,8 @@ type Stats struct {
 	Contexts     int // response contexts in memory
 	Branches     int
 	Targets      int
+	Waits        int // names that targets or parked messages have searched or are searching
+	ParkedNow    int // messages that wait without a transaction
 	InSetup      int // without a final response
 	Bytes        int // kept message bytes of contexts
 }
@@ -80,6 +88,7 @@ func (c *Core) Stats() Stats {
 	return Stats{
 		counts: c.counts, Transactions: c.table.Stats(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
+		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

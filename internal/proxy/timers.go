@@ -12,9 +12,10 @@ import (
 
 // Timer kinds of this package in the shared wheel.
 const (
-	kindTrying = transaction.KindEnd + iota // 100 Trying is due
-	kindRing                                // the whole context has lasted long enough
-	kindC                                   // timer C of a branch
+	kindTrying  = transaction.KindEnd + iota // 100 Trying is due
+	kindRing                                 // the whole context has lasted long enough
+	kindC                                    // timer C of a branch
+	kindSilence                              // a hop gave no sign of life, and there is another
 )
 
 // backstop is how late a timer may run when nothing comes in: the shell's ticker
@@ -84,6 +85,39 @@ func (c *Core) ringDue(now clock.Instant, rc *ResponseContext, fx *effect.List) 
 	rc.phase = cancelled
 	c.cancelPending(now, rc, nil, fx)
 	c.finish(now, rc, fx)
+}
+
+// startTimerC arms timer C of a new branch (§16.6 step 11). While its target has a
+// hop to go on to, the timer waits for a sign of life first.
+func (c *Core) startTimerC(now clock.Instant, rc *ResponseContext, b *Branch, t *Target) {
+	switch {
+	case t.search != 0 && c.hasHop(rc, c.table.Server(rc.server).Flow, t):
+		b.c.Kind = kindSilence
+		c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.Silence))
+	case rc.invite:
+		c.wheel.Arm(&b.c, now.Add(rc.snap.Timers.C))
+	}
+}
+
+// silent leaves a hop that gave no sign of life for the next one (RFC 3263 §4.3).
+// Its transaction runs on: the CANCEL that it is owed leaves with a late 1xx, and
+// a late 2xx is forwarded (seams.md §5).
+func (c *Core) silent(now clock.Instant, b *Branch, fx *effect.List) {
+	client := c.table.Client(b.client)
+	if client == nil || b.final {
+		return
+	}
+	rc := c.contexts.At(b.context)
+	c.signer.use(rc.snap.Keys)
+	c.concluded(rc, b)
+	c.counts.Silent++
+	if rc.invite {
+		c.table.Cancel(now, client, nil, fx)
+	}
+	if rc.phase != answered && !c.tryNextHop(now, rc, b, nil, fx) {
+		c.failed(rc, 408)
+		c.advance(now, rc, nil, fx)
+	}
 }
 
 // timerC is RFC 3261 §16.8: a branch that has rung too long is cancelled; one

@@ -21,3 +21,15 @@ var (
 func isAnswer(err error) bool {
 	return errors.Is(err, ErrNoName) || errors.Is(err, ErrNoAddress) || errors.Is(err, ErrNoService)
 }
+
+// StateOf is how the error that a Sink heard reads to a request: Hit for none,
+// Negative, or Failed.
+func StateOf(err error) State {
+	switch {
+	case err == nil:
+		return Hit
+	case isAnswer(err):
+		return Negative
+	}
+	return Failed
+}

@@ -127,6 +127,9 @@ type Iterator struct {
 // §4.4).
 func (h Hops) Iterator(random uint64) Iterator { return Iterator{hops: h, random: random} }
 
+// Peek returns what Next would.
+func (it Iterator) Peek() (p flow.Protocol, to netip.AddrPort, ok bool) { return it.Next() }
+
 // Next returns the next hop; ok is false when there is none left.
 func (it *Iterator) Next() (p flow.Protocol, to netip.AddrPort, ok bool) {
 	h := &it.hops

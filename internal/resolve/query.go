@@ -96,19 +96,29 @@ func (q *Query) name() []byte {
 	return q.Host
 }
 
-// literal is the one hop of a numeric host: RFC 3263 §4.2 needs no DNS for it.
-// ok is false for a name; an address that cannot be sent to has no hops.
-func (q *Query) literal() (h Hops, ok bool) {
+// Numeric is the one hop of a numeric host: RFC 3263 §4.2 needs no DNS for it.
+// ok is false for a name. None says that nothing here can send there.
+func (q *Query) Numeric() (p flow.Protocol, to netip.AddrPort, ok bool) {
 	addr, ok := sip.HostAddr(q.Host)
 	if !ok {
-		return Hops{}, false
+		return flow.None, netip.AddrPort{}, false
 	}
 	addr = addr.Unmap() // a mapped address is reached over IPv4
-	p := q.protocol()
+	p = q.protocol()
+	to = netip.AddrPortFrom(addr, q.portOf(p))
 	if !q.Speaks.Reaches(p, addr) {
-		return Hops{}, true
+		p = flow.None
 	}
-	return Hops{protocol: p, one: netip.AddrPortFrom(addr, q.portOf(p))}, true
+	return p, to, true
+}
+
+// literal is Numeric as Hops; an address that cannot be sent to has none.
+func (q *Query) literal() (h Hops, ok bool) {
+	p, to, ok := q.Numeric()
+	if p == flow.None {
+		return Hops{}, ok
+	}
+	return Hops{protocol: p, one: to}, ok
 }
 
 // protocol is the transport that needs no DNS to be found: RFC 3263 §4.1 for a
