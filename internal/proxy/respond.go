@@ -70,6 +70,9 @@ func (c *Core) malformed(m *sip.Message, fault error, from flow.Flow, s *Snapsho
 // stateless sends a response of our own and forgets it.
 func (c *Core) stateless(m *sip.Message, r *rejection, from flow.Flow, s *Snapshot, fx *effect.List) {
 	fx.Send(replyHop(m, from, s), c.build(m, r, from, s, fx), 0)
+	if port := sentByPortOf(m, from, s); port != 0 {
+		fx.Sends[len(fx.Sends)-1].Fallback = netip.AddrPortFrom(from.Remote.Addr(), port)
+	}
 }
 
 // overloaded refuses at the bound of transactions (safety.md rule 8). A CANCEL
@@ -153,4 +156,19 @@ func replyHop(m *sip.Message, from flow.Flow, s *Snapshot) flow.Hop {
 		hop.Remote = netip.AddrPortFrom(from.Remote.Addr(), port)
 	}
 	return hop
+}
+
+// sentByPortOf is the port to which a response goes by a new connection when that
+// of its request is gone (RFC 3261 §18.2.2), at the address that the request came
+// from; 0 where there is nothing to go on: on UDP, and for WebSocket clients,
+// which listen to nobody (RFC 7118 §5).
+func sentByPortOf(m *sip.Message, from flow.Flow, s *Snapshot) uint16 {
+	if from.Protocol != flow.TCP && from.Protocol != flow.TLS || s.Destinations.Deny.Contains(from.Remote.Addr()) {
+		return 0
+	}
+	v, err := m.TopVia()
+	if err != nil {
+		return 0
+	}
+	return sentByPort(v)
 }

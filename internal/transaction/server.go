@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"net/netip"
 	"time"
 
 	"viaduct/internal/clock"
@@ -18,6 +19,11 @@ type Server struct {
 	User   uint32    // the layer above's own, 0 when new
 	Method sip.Method
 	Status uint16 // last status sent, 0: none
+
+	// SentByPort, when not 0, is the port at which the sender of the request
+	// listens. On streams responses go there, to the address that the request came
+	// from, once its connection is gone (§18.2.2).
+	SentByPort uint16
 
 	// the table's
 	state      state
@@ -112,7 +118,7 @@ func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx
 		t.wheel.Stop(&s.resend)
 	}
 	if d&doSend != 0 {
-		fx.Send(s.Reply, wire, 0)
+		s.send(wire, fx)
 	}
 	if d&(doKeep|doForget) != 0 {
 		t.bytes.Give(s.kept)
@@ -122,7 +128,7 @@ func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx
 		s.kept = t.bytes.Copy(wire)
 	}
 	if d&doResend != 0 && s.kept != nil {
-		fx.Send(s.Reply, fx.Copy(s.kept), 0)
+		s.send(fx.Copy(s.kept), fx)
 		t.kinds[s.kind()].Retransmitted++
 	}
 	reliable := s.Flow.Protocol.Reliable()
@@ -140,6 +146,14 @@ func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx
 		t.freeServer(s)
 	}
 	return d
+}
+
+// send sends a response.
+func (s *Server) send(wire []byte, fx *effect.List) {
+	fx.Send(s.Reply, wire, 0)
+	if s.SentByPort != 0 {
+		fx.Sends[len(fx.Sends)-1].Fallback = netip.AddrPortFrom(s.Reply.Remote.Addr(), s.SentByPort)
+	}
 }
 
 // fireServer lets a timer happen to the server in slot.
