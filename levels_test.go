@@ -56,6 +56,7 @@ const testOnly = 100
 // protocol core and has no idea that there is a proxy.
 var transportKnows = []string{
 	"viaduct/sip", "viaduct/internal/flow", "viaduct/internal/effect", "viaduct/internal/clock", "viaduct/internal/slab",
+	"viaduct/internal/certificate",
 }
 
 // pure packages take bytes and the time and give back verdicts and effects.

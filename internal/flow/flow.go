@@ -77,6 +77,7 @@ type Flow struct {
 	Conn     uint32         // connection number, 0 for UDP
 	Listener Listener
 	Protocol Protocol
+	Domain   Domain // of a Hop that is to be connected to by TLS; none in where a message came from
 }
 
 // Hop is where a message goes. Local is the source address to use; it is the
