@@ -9,6 +9,7 @@ import (
 
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/internal/proxy"
 	"viaduct/sip"
 )
 
@@ -59,6 +60,12 @@ func factsOf(t testing.TB, wire string) *policy.Facts {
 		f.Dest = u
 	}
 	return f
+}
+
+// decide takes a decision of one step.
+func decide(s *proxy.Snapshot, f *policy.Facts) *policy.Rule {
+	var c policy.Cursor
+	return s.Program.Decide(&c, f).Rule
 }
 
 // load parses a file that must be right.
@@ -212,7 +219,7 @@ func TestExpressions(t *testing.T) {
 			if diags != nil {
 				t.Fatal(diags)
 			}
-			if got := c.Snapshot.Program.Decide(factsOf(t, invite)) != nil; got != want {
+			if got := decide(c.Snapshot, factsOf(t, invite)) != nil; got != want {
 				t.Errorf("got %v, want %v", got, want)
 			}
 		})
@@ -256,7 +263,7 @@ func TestTargetURIs(t *testing.T) {
 				t.Fatal(diags)
 			}
 			f := factsOf(t, c.wire)
-			r := cfg.Snapshot.Program.Decide(f)
+			r := decide(cfg.Snapshot, f)
 			if r == nil || len(r.Targets) != 1 || r.Targets[0].Kind != policy.ToURI {
 				t.Fatalf("got %+v", r)
 			}
@@ -319,7 +326,7 @@ func TestOddMessages(t *testing.T) {
 			if u, err := m.URI(); err == nil {
 				f.Dest = u
 			}
-			r := c.Snapshot.Program.Decide(f)
+			r := decide(c.Snapshot, f)
 			if r == nil {
 				t.Fatalf("%s: no rule", file)
 			}
@@ -334,13 +341,13 @@ func TestCompiledExpressionsAllocateNothing(t *testing.T) {
 	c := load(t, around+"rule \"all\" {\n  when = (\n"+everything()+")\n  drop = true\n}\nrule \"rest\" { send = \"sip:${from.user}@192.0.2.9\" }\n")
 	f := factsOf(t, strings.NewReplacer("Example.COM", "elsewhere.example", "example.com", "elsewhere.example", "bob@192.0.2.50:5066", "bob@203.0.113.1").Replace(invite))
 	var r *policy.Rule
-	decide := func() {
-		if r = c.Snapshot.Program.Decide(f); r != nil && r.End == policy.Send {
+	decideOnce := func() {
+		if r = decide(c.Snapshot, f); r != nil && r.Kind == policy.Send {
 			r.Targets[0].URI(f)
 		}
 	}
-	decide()
-	if n := testing.AllocsPerRun(100, decide); n != 0 {
+	decideOnce()
+	if n := testing.AllocsPerRun(100, decideOnce); n != 0 {
 		t.Errorf("got %v allocations a decision, want 0", n)
 	}
 	if r == nil || r.Name != "rest" {

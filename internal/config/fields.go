@@ -71,7 +71,7 @@ var fields = slices.Concat(
 		}},
 		{name: "listener", source: true, make: func() value { return value{kind: text, text: policy.ListenerName()} }},
 		{name: "user_agent", header: sip.UserAgent, make: func() value {
-			return value{kind: text, text: policy.KnownHeader(sip.UserAgent), present: policy.HasHeader("User-Agent")}
+			return value{kind: text, text: policy.Header("User-Agent"), present: policy.HasHeader("User-Agent")}
 		}},
 		{name: "call_id", make: func() value { return value{kind: text, text: policy.CallID()} }},
 		{name: "header", indexed: true},

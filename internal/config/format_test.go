@@ -69,7 +69,7 @@ func FuzzParse(f *testing.F) {
 		}
 		if c != nil {
 			facts := factsOf(t, invite)
-			if r := c.Snapshot.Program.Decide(facts); r != nil {
+			if r := decide(c.Snapshot, facts); r != nil {
 				for _, target := range r.Targets {
 					if target.URI != nil {
 						target.URI(facts)

@@ -37,7 +37,7 @@ func TestDefault(t *testing.T) {
 		"sip:100@example.com":           "",
 		"sip:100@[::ffff:127.0.0.1]:80": "on this machine",
 	} {
-		r := s.Program.Decide(factsOf(t, strings.ReplaceAll(invite, "sip:0612345678@Example.COM:5062;user=phone;lr", uri)))
+		r := decide(s, factsOf(t, strings.ReplaceAll(invite, "sip:0612345678@Example.COM:5062;user=phone;lr", uri)))
 		if got := ruleName(r); got != want {
 			t.Errorf("%s: got rule %q, want %q", uri, got, want)
 		}
@@ -213,7 +213,7 @@ rule "silence" { drop = true }
 `)
 	rules := c.Snapshot.Program.Rules
 	r := rules[0]
-	if r.End != policy.Send || len(r.Targets) != 3 || !r.HasFrom || r.From != 0 || r.Redirects != policy.RedirectsDefault {
+	if r.Kind != policy.Send || len(r.Targets) != 3 || !r.HasFrom || r.From != 0 || r.Redirects != policy.RedirectsDefault {
 		t.Fatalf("got %+v", r)
 	}
 	if k := [3]policy.TargetKind{r.Targets[0].Kind, r.Targets[1].Kind, r.Targets[2].Kind}; k != [3]policy.TargetKind{policy.ToRequestURI, policy.ToGroup, policy.ToURI} {
@@ -225,7 +225,7 @@ rule "silence" { drop = true }
 	}
 	for i, want := range []string{"Send 0 ", "Reply 404 Not Found", "Reply 410 Moved out", "Reply 200 OK", "Redirect 301 ", "Redirect 302 ", "Drop 0 "} {
 		r := rules[i]
-		end := map[policy.EndKind]string{policy.Send: "Send", policy.Reply: "Reply", policy.Redirect: "Redirect", policy.Drop: "Drop"}[r.End]
+		end := map[policy.EndKind]string{policy.Send: "Send", policy.Reply: "Reply", policy.Redirect: "Redirect", policy.Drop: "Drop"}[r.Kind]
 		if got := fmt.Sprintf("%s %d %s", end, r.Status, r.Reason); got != want {
 			t.Errorf("rule %q: got %q, want %q", r.Name, got, want)
 		}

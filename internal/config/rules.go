@@ -100,7 +100,7 @@ func (l *loader) end(r *policy.Rule, b *block) {
 func (l *loader) hasLater(b *block) bool { return l.laterIn[b.rng.Start.Byte] }
 
 func (l *loader) send(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.End = policy.Send
+	r.Kind = policy.Send
 	for _, e := range listOf(a.Expr) {
 		if t, ok := l.sendTarget(e); ok {
 			r.Targets = append(r.Targets, t)
@@ -142,7 +142,7 @@ func (l *loader) sendTarget(e hclsyntax.Expression) (policy.Target, bool) {
 }
 
 func (l *loader) drop(r *policy.Rule, a *hclsyntax.Attribute) {
-	r.End = policy.Drop
+	r.Kind = policy.Drop
 	v := l.expr(a.Expr)
 	if l.want(&v, anyOf(truth), "as drop") && (!v.fixed || !v.b) {
 		l.report(v.rng, "leave drop out, or put the condition in when", "drop can only be true")
@@ -153,7 +153,7 @@ func (l *loader) drop(r *policy.Rule, a *hclsyntax.Attribute) {
 var redirectStatus = []int64{300, 301, 302, 305, 380}
 
 func (l *loader) redirect(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.End, r.Status = policy.Redirect, 302
+	r.Kind, r.Status = policy.Redirect, 302
 	for _, e := range listOf(a.Expr) {
 		if t, ok := l.uri(e, redirectTo); ok {
 			r.Contact = append(r.Contact, t)
@@ -180,7 +180,7 @@ func (l *loader) redirect(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
 }
 
 func (l *loader) reply(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.End = policy.Reply
+	r.Kind = policy.Reply
 	v := l.expr(a.Expr)
 	if !l.want(&v, anyOf(text, number), "as reply") || !l.known(&v, "reply") {
 		return

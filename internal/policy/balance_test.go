@@ -84,13 +84,13 @@ func TestChooseByKeyAndPriority(t *testing.T) {
 // A rule that reads what a CANCEL does not carry is not asked about one.
 func TestDecidePassesByForFollowers(t *testing.T) {
 	t.Parallel()
-	p := Program{Rules: []Rule{{Name: "barred", End: Reply, InviteOnly: true}, {Name: "rest", End: Send}}}
+	p := Program{Rules: []Rule{{Name: "barred", End: End{Kind: Reply}, InviteOnly: true}, {Name: "rest", End: End{Kind: Send}}}}
 	f := &Facts{Msg: inviteOf(t, "1"), Method: sip.INVITE}
-	if r := p.Decide(f); r.Name != "barred" {
+	if r := decide(&p, f); r.Name != "barred" {
 		t.Errorf("an INVITE meets %q", r.Name)
 	}
 	f.Follows = true
-	if r := p.Decide(f); r.Name != "rest" {
+	if r := decide(&p, f); r.Name != "rest" {
 		t.Errorf("its CANCEL meets %q", r.Name)
 	}
 }

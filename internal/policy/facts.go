@@ -6,18 +6,30 @@ import (
 )
 
 // Facts are all that an expression can read. One Facts is reused per core;
-// nothing in it outlives a Decide.
+// nothing in it outlives a decision.
 type Facts struct {
+	// given by the caller
 	Msg      *sip.Message
 	Method   sip.Method // as decided: INVITE for an ACK or CANCEL that is routed like its INVITE
 	Follows  bool       // an ACK or CANCEL that is routed like its INVITE
 	Dest     *sip.URI   // the Request-URI after preprocessing (RFC 3261 §16.4)
 	From     flow.Flow  // where the message came from
 	Listener string     // name of the listener
-	Scratch  []byte     // strings are built here; Decide resets it
+	Users    []Identity // who has been authenticated, one for each realm; empty when a decision begins
+	Scratch  []byte     // strings are built here; a new decision resets it
 
-	// read at first use and kept until the next Decide
+	// what the rules have changed so far, in the order of the changes
+	Edits         []HeaderEdit // of the request
+	ResponseEdits []HeaderEdit // of the responses that go upstream
+	BadSets       int          // `set`s that made no valid Request-URI, and so changed nothing
+
+	// read at first use and kept until the next decision
 	from, to, contact party
+
+	user   []byte // that auth.user reads
+	lets   [MaxLets]letValue
+	edited sip.URI // the Request-URI as the rules have changed it …
+	moved  bool    // … if they have
 }
 
 // party is the address of a From, To or Contact header field with its URI.
@@ -30,14 +42,32 @@ type party struct {
 // noURI is what an absent or unreadable URI reads as.
 var noURI sip.URI
 
-// reset forgets what was read of the last message.
-func (f *Facts) reset() {
-	f.Scratch = f.Scratch[:0]
+// begin forgets what was read, built and changed for the last message.
+func (f *Facts) begin() {
+	f.Scratch, f.Edits, f.ResponseEdits = f.Scratch[:0], f.Edits[:0], f.ResponseEdits[:0]
 	f.from.read, f.to.read, f.contact.read = false, false, false
+	f.user, f.moved, f.BadSets = nil, false, 0
 }
 
-// dest is the Request-URI; never nil.
+// NewURI is the Request-URI as the rules have changed it, nil when they have not.
+// It is valid until the next decision begins.
+func (f *Facts) NewURI() *sip.URI {
+	if !f.moved {
+		return nil
+	}
+	return &f.edited
+}
+
+// dest is the Request-URI as it is by now; never nil.
 func (f *Facts) dest() *sip.URI {
+	if f.moved {
+		return &f.edited
+	}
+	return f.received()
+}
+
+// received is the Request-URI before any edit; never nil.
+func (f *Facts) received() *sip.URI {
 	if f.Dest == nil {
 		return &noURI
 	}

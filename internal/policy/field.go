@@ -8,14 +8,15 @@ import (
 	"viaduct/sip"
 )
 
-// Party names one of the four URIs that a rule can read.
+// Party names one of the URIs that a rule can read.
 type Party uint8
 
 const (
-	Dest    Party = iota // the Request-URI
-	From                 // the URI of the From header field
-	To                   // the URI of the To header field
-	Contact              // the URI of the first Contact
+	Dest         Party = iota // the Request-URI as it is by now
+	From                      // the URI of the From header field
+	To                        // the URI of the To header field
+	Contact                   // the URI of the first Contact
+	OriginalDest              // the Request-URI before any edit
 )
 
 func (p Party) uri(f *Facts) *sip.URI {
@@ -26,6 +27,8 @@ func (p Party) uri(f *Facts) *sip.URI {
 		return &f.toParty().uri
 	case Contact:
 		return &f.contactParty().uri
+	case OriginalDest:
+		return f.received()
 	}
 	return f.dest()
 }
@@ -116,20 +119,27 @@ func Tag(p Party) Text {
 	}
 }
 
-// Header is the value of the first line of a header field, by its long name,
-// its folds written as one space.
+// Header is the value of the first line of a header field, by its long name, as
+// it is by now; its folds are written as one space.
 func Header(name string) Text {
-	return func(f *Facts) []byte { v, _ := f.Msg.Get(name); return f.unfold(v) }
+	id := sip.HeaderOf(name)
+	return func(f *Facts) []byte { v, _ := f.header(id, name); return f.unfold(v) }
 }
 
 // HasHeader reports whether there is such a line, be its value empty.
 func HasHeader(name string) Bool {
-	return func(f *Facts) bool { _, ok := f.Msg.Get(name); return ok }
+	id := sip.HeaderOf(name)
+	return func(f *Facts) bool { _, ok := f.header(id, name); return ok }
 }
 
-// KnownHeader is Header for a field that has an ID.
-func KnownHeader(id sip.HeaderID) Text {
-	return func(f *Facts) []byte { v, _ := f.Msg.First(id); return f.unfold(v.Text) }
+// OriginalHeader is Header before any edit.
+func OriginalHeader(name string) Text {
+	return func(f *Facts) []byte { v, _ := f.Msg.Get(name); return f.unfold(v) }
+}
+
+// HasOriginalHeader is HasHeader before any edit.
+func HasOriginalHeader(name string) Bool {
+	return func(f *Facts) bool { _, ok := f.Msg.Get(name); return ok }
 }
 
 // CallID is the Call-ID.

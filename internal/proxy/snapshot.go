@@ -124,12 +124,8 @@ func (s *Snapshot) Prepare() {
 		}
 	}
 	s.groupsOf = map[netip.Addr][]uint16{}
-	for i := range s.Program.Rules {
-		for _, t := range s.Program.Rules[i].Targets {
-			if t.Group != nil {
-				s.addGroup(t.Group)
-			}
-		}
+	for g := range s.Program.Groups {
+		s.addGroup(g)
 	}
 }
 

@@ -52,7 +52,7 @@ func (c *Core) statelessTarget(rq *request) bool {
 		return true
 	}
 	rq.rule = c.rule(rq)
-	if rq.rule == nil || rq.rule.End != policy.Send || len(rq.rule.Targets) != 1 {
+	if rq.rule == nil || rq.rule.Kind != policy.Send || len(rq.rule.Targets) != 1 {
 		return false
 	}
 	g := rq.rule.Targets[0].Group

@@ -23,7 +23,7 @@ func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
 		return
 	}
 	rq.rule = rule
-	switch rule.End {
+	switch rule.Kind {
 	case policy.Send:
 		rc := c.newContext(now, rq)
 		c.addTargets(rc, rq, rule)
@@ -47,7 +47,11 @@ func (c *Core) rule(rq *request) *policy.Rule {
 	if i := int(rq.from.Listener); i < len(rq.snap.Listeners) {
 		f.Listener = rq.snap.Listeners[i].Name
 	}
-	return rq.snap.Program.Decide(f)
+	var at policy.Cursor
+	if step := rq.snap.Program.Decide(&at, f); step.Kind == policy.Match {
+		return step.Rule
+	}
+	return nil
 }
 
 // noMatch is the answer when no rule takes a request: there is no open relay.
