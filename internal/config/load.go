@@ -25,12 +25,13 @@ import (
 type Config struct {
 	File         string
 	Snapshot     *proxy.Snapshot
-	Drain        time.Duration // how long a stop waits for what is in setup; 32s
-	Transactions int           // server plus client transactions of the whole process; 200000
-	Log          slog.Level    // least level to log; info
-	Store        string        // directory of what is kept, "" for none
-	Domains      []string      // as configured
-	Secret       SecretFrom    // where the keys come from
+	Drain        time.Duration    // how long a stop waits for what is in setup; 32s
+	Transactions int              // server plus client transactions of the whole process; 200000
+	Log          slog.Level       // least level to log; info
+	Store        string           // directory of what is kept, "" for none
+	Domains      []string         // as configured
+	Secret       SecretFrom       // where the keys come from
+	Resolvers    []netip.AddrPort // DNS servers to ask; nil: those of the system
 
 	process []byte              // the secret of a process that has none configured
 	keys    [][sha256.Size]byte // digests of the secrets

@@ -46,6 +46,7 @@ var (
 			{name: "redirects"},
 			{name: "stray_responses"},
 			{name: "drain"},
+			{name: "resolvers"},
 			{name: "server_header"},
 			{name: "log"},
 			{name: "resolvers", later: true},

@@ -30,6 +30,7 @@ var timerSettings = []setting[proxy.Timers, time.Duration]{
 	{"t1", 500 * time.Millisecond, 100 * time.Millisecond, 10 * time.Second, "", func(t *proxy.Timers) *time.Duration { return &t.T1 }},
 	{"t2", 4 * time.Second, 500 * time.Millisecond, time.Minute, "", func(t *proxy.Timers) *time.Duration { return &t.T2 }},
 	{"t4", 5 * time.Second, 500 * time.Millisecond, time.Minute, "", func(t *proxy.Timers) *time.Duration { return &t.T4 }},
+	{"silence", 4 * time.Second, 500 * time.Millisecond, 32 * time.Second, "", func(t *proxy.Timers) *time.Duration { return &t.Silence }},
 	{"ring", 10 * time.Minute, 4 * time.Minute, 24 * time.Hour, "it bounds a whole call setup and must outlast timer C", func(t *proxy.Timers) *time.Duration { return &t.Ring }},
 }
 
@@ -88,6 +89,7 @@ func (l *loader) server(b *block) {
 	}
 	s.Server = l.serverHeader(b.attr("server_header"))
 	s.Trust = l.networkList(b.attr("trust"))
+	c.Resolvers = l.resolvers(b.attr("resolvers"))
 	l.timersAndLimits(b)
 }
 
@@ -122,6 +124,24 @@ func (l *loader) mode(a *hclsyntax.Attribute) {
 	if v, ok := l.choice(a, "stateful", "stateless"); ok && v == "stateless" {
 		l.report(a.Expr.Range(), "", notYet, `mode = "stateless"`)
 	}
+}
+
+// resolvers reads the DNS servers that are asked, in this order, instead of those
+// of the system.
+func (l *loader) resolvers(a *hclsyntax.Attribute) (list []netip.AddrPort) {
+	for _, v := range l.texts(a) {
+		at, err := netip.ParseAddrPort(v.str)
+		if err != nil {
+			addr, bad := netip.ParseAddr(strings.Trim(v.str, "[]"))
+			if bad != nil {
+				l.report(v.rng, `as in "192.0.2.53" or "192.0.2.53:5353"`, "%q is no address of a DNS server", v.str)
+				continue
+			}
+			at = netip.AddrPortFrom(addr, 53)
+		}
+		list = append(list, at)
+	}
+	return list
 }
 
 // redirects reads what a 3xx does.

@@ -188,7 +188,8 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 	return false
 }
 
-// checkHop checks where a URI leads: transport, host and maddr.
+// checkHop checks where a URI leads: transport, host and maddr. A name is looked up
+// when a call needs it.
 func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
 	switch t := u.Transport(); {
 	case t == nil || strings.EqualFold(string(t), "udp"):
@@ -200,26 +201,17 @@ func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
 		return false
 	}
 	if m := u.MAddr(); m != nil {
-		a, ok := sip.HostAddr(m)
-		if !ok {
-			return l.nameInURI(rng, m)
+		if a, ok := sip.HostAddr(m); ok {
+			l.named = append(l.named, netip.PrefixFrom(a, a.BitLen()))
 		}
-		l.named = append(l.named, netip.PrefixFrom(a, a.BitLen()))
 	}
 	if len(anyHost) > 0 && anyHost[0] {
 		return true
 	}
-	a, ok := u.Addr()
-	if !ok {
-		return l.nameInURI(rng, u.Host)
+	if a, ok := u.Addr(); ok { // where a name leads is held against destinations
+		l.named = append(l.named, netip.PrefixFrom(a, a.BitLen()))
 	}
-	l.named = append(l.named, netip.PrefixFrom(a, a.BitLen()))
 	return true
-}
-
-func (l *loader) nameInURI(rng hcl.Range, host []byte) bool {
-	l.report(rng, `write its address, as in "sip:192.0.2.1:5060"`, "%q is a name: this version does not look up names (DNS)", host)
-	return false
 }
 
 // shown is s as a message shows it.

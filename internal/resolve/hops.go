@@ -225,3 +225,13 @@ func (t *target) place(i int, random uint64) int {
 	}
 	return sixes + rotated(j, fours)
 }
+
+// Fixed is the answer that names addresses in this order, as a test or a table
+// knows them.
+func Fixed(p flow.Protocol, addrs ...netip.AddrPort) Hops {
+	targets := make([]target, 0, len(addrs))
+	for i, a := range addrs {
+		targets = append(targets, newTarget("", uint16(i), 0, []netip.AddrPort{a}))
+	}
+	return newHops(p, targets)
+}
