@@ -126,10 +126,11 @@ func (r *Rule) applies(f *Facts) bool {
 // it may go on.
 func (r *Rule) admit(f *Facts) Step {
 	if a := r.Authenticate; a != nil {
-		if !f.recall(a.Realm) {
+		who := f.recall(a.Realm)
+		if who == nil {
 			return Step{Kind: NeedUser, Rule: r, Realm: a.Realm}
 		}
-		if a.Caller != nil && !a.Caller(f) {
+		if !a.Any && !who.Caller {
 			// RFC 3261 §22: valid credentials of somebody else are no permission
 			return Step{Kind: Refuse, Rule: r, Status: 403, Reason: notTheCaller}
 		}

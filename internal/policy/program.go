@@ -139,9 +139,9 @@ const (
 type Keepalive uint8
 
 const (
-	NoKeepalive Keepalive = iota
-	KeepaliveCRLF
+	KeepaliveCRLF Keepalive = iota
 	KeepaliveOptions
+	NoKeepalive
 )
 
 // Rule is one compiled rule, in the order in which its parts take effect.
