@@ -24,5 +24,9 @@ func (i Instant) Add(d time.Duration) Instant { return i + Instant(d) }
 // Sub returns the time from j to i.
 func (i Instant) Sub(j Instant) time.Duration { return time.Duration(i - j) }
 
+// Today reads the wall clock as it stands, steps since the start included: for
+// what outlives the process.
+func Today() time.Time { return time.Now().Round(0) }
+
 // Wall converts an instant to wall-clock time, for logs and people.
 func Wall(i Instant) time.Time { return origin.Add(time.Duration(i)) }
