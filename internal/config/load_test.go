@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 	if s.Limits != (proxy.Limits{Parallel: 10, Branches: 30, MaxBreadth: 60}) || c.Transactions != 200_000 {
 		t.Errorf("limits: got %+v, %d", s.Limits, c.Transactions)
 	}
-	if s.Redirects != policy.RedirectsPass || s.StrayForward || s.Server != "" || !s.Trust.Empty() || !s.Destinations.Deny.Empty() || s.Destinations.LoopbackOnly {
+	if s.Redirects != policy.RedirectsPass || s.StrayForward || s.LargeDatagrams || s.Server != "" || !s.Trust.Empty() || !s.Destinations.Deny.Empty() || s.Destinations.LoopbackOnly {
 		t.Errorf("got %+v", s)
 	}
 	if c.Drain != 32*time.Second || c.Log != slog.LevelInfo || c.Secret != FromProcess || s.Keys == nil {
@@ -83,6 +83,7 @@ server {
   trust           = [network.core, group.peers, "203.0.113.9"]
   redirects       = "own"
   stray_responses = "forward"
+  large_requests  = "udp"
   drain           = "1h"
   server_header   = "edge 1"
   log             = "warn"
@@ -126,7 +127,7 @@ rule "x" {
 	if s.Limits != (proxy.Limits{Parallel: 5, Branches: 5, MaxBreadth: 20}) || c.Transactions != 1000 {
 		t.Errorf("limits: got %+v, %d", s.Limits, c.Transactions)
 	}
-	if s.Redirects != policy.RedirectsOwn || !s.StrayForward || s.Server != "edge 1" || c.Drain != time.Hour || c.Log != slog.LevelWarn || c.Secret != FromConfig {
+	if s.Redirects != policy.RedirectsOwn || !s.StrayForward || !s.LargeDatagrams || s.Server != "edge 1" || c.Drain != time.Hour || c.Log != slog.LevelWarn || c.Secret != FromConfig {
 		t.Errorf("got %+v %+v", c, s)
 	}
 	if r := s.Program.Rules[0]; r.Redirects != policy.RedirectsFollow || len(r.Targets) != 2 {

@@ -45,12 +45,12 @@ var (
 			{name: "trust"},
 			{name: "redirects"},
 			{name: "stray_responses"},
+			{name: "large_requests"},
 			{name: "drain"},
 			{name: "resolvers"},
 			{name: "server_header"},
 			{name: "log"},
 			{name: "resolvers", later: true},
-			{name: "large_requests", later: true},
 			{name: "timezone", later: true},
 		},
 		blocks: []*blockSpec{

@@ -78,6 +78,9 @@ func (l *loader) server(b *block) {
 	if v, ok := l.choice(b.attr("stray_responses"), "drop", "forward"); ok {
 		s.StrayForward = v == "forward"
 	}
+	if v, ok := l.choice(b.attr("large_requests"), "tcp", "udp"); ok {
+		s.LargeDatagrams = v == "udp"
+	}
 	c.Drain = defaultDrain
 	if a := b.attr("drain"); a != nil {
 		if d, ok := l.duration(a, time.Second, 24*time.Hour, "a second signal ends at once"); ok {

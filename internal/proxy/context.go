@@ -78,6 +78,8 @@ type Branch struct {
 	context uint32      // its ResponseContext
 	target  uint32      // its Target, as long as the context searches
 	next    uint32      // of the same context, +1
+	large   uint32      // what it keeps of a large request, +1
+	flow    follow      // its place among those that wait on a flow
 	breadth int         // its share of Max-Breadth
 	c       wheel.Timer // timer C, or until there is a 1xx the wait for a sign of life
 	final   bool        // it has had a final response, or stands for one
@@ -134,6 +136,8 @@ func (c *Core) concluded(rc *ResponseContext, b *Branch) {
 		return
 	}
 	b.final = true
+	c.landed(b)
+	c.unfollow(b)
 	c.wheel.Stop(&b.c)
 	rc.pending--
 	rc.breadth += b.breadth // RFC 5393 §5.3.3.1: ready for the next target

@@ -39,6 +39,13 @@ type Core struct {
 	inSetup  int // contexts without a final response
 	counts   counts
 
+	followers slab.Slots[followers]
+	byFlow    map[flowKey]uint32 // those of each flow
+	ended     []uint32           // those of flows that are gone, in the order of their ends
+	again     wheel.Timer        // when the next of those are told
+	larges    slab.Slots[large]
+	refusals  refusals
+
 	asked     uint32 // questions put: the generation of each
 	parkedNow int
 
@@ -149,6 +156,8 @@ func (c *Core) Expire(now clock.Instant, fx *effect.List) {
 			c.ringDue(now, c.contexts.At(tm.Slot), fx)
 		case kindC:
 			c.timerC(now, c.branches.At(tm.Slot), fx)
+		case kindFlows:
+			c.breakFollowers(now, fx)
 		case kindSilence:
 			c.silent(now, c.branches.At(tm.Slot), fx)
 		default:
@@ -176,6 +185,7 @@ func (c *Core) Uses(l flow.Listener, at, n uint32) (next uint32, used bool) {
 func (c *Core) Idle() bool {
 	s := c.table.Stats()
 	return c.wheel.Len() == 0 && c.contexts.Used() == 0 && c.branches.Used() == 0 && c.targets.Used() == 0 && c.waits.Used() == 0 &&
+		c.followers.Used() == 0 && c.larges.Used() == 0 &&
 		s.Servers == 0 && s.Clients == 0
 }
 

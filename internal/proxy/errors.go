@@ -29,9 +29,13 @@ func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
 	if client == nil || client.Done() || client.User == 0 {
 		return
 	}
+	b := c.branches.At(client.User - 1)
+	if c.restart(now, client, b, fx) {
+		return
+	}
 	c.counts.Unreachable++
 	fx.Note(effect.Note{Kind: effect.NoteUnreachable, Peer: client.Hop, Detail: "the transport could not deliver"})
-	b := c.branches.At(client.User - 1)
+	c.leaveFlow(c.contexts.At(b.context), b)
 	c.table.Abandon(client)
 	c.lost(now, b, 503, fx)
 }

@@ -156,14 +156,14 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	if recordRoutes(m) {
 		c.recordRoute(rc, server.Flow, m, t, hop) // 4.
 	}
-	c.pushVia(rc.snap, hop, &client.Branch) // 8.
-	if hop.Protocol.Reliable() {
+	c.pushVia(rc.snap, hop, &client.Branch)                          // 8.
+	if hop.Protocol.Reliable() || c.rewriter.Size() > largeRequest { // it may go by TCP
 		c.rewriter.EnsureContentLength() // 9.
 	}
 	wire := fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire()) + c.rewriter.Size())))
 	b := c.newBranch(rc, client, target, breadth)
-	c.table.Start(now, client, wire, hop, fx) // 10.
-	c.startTimerC(now, rc, b, t)              // 11.
+	c.start(now, rc, b, client, wire, hop, fx) // 10.
+	c.startTimerC(now, rc, b, t)               // 11.
 	c.counts.Forwarded++
 	return 0
 }

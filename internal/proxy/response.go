@@ -47,6 +47,7 @@ func (c *Core) stray(now clock.Instant, m *sip.Message, s *Snapshot, fx *effect.
 func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Message, fx *effect.List) {
 	b := c.branches.At(client.User - 1)
 	rc := c.contexts.At(b.context)
+	c.landed(b)
 	status := m.Status()
 	switch {
 	case status < 200:

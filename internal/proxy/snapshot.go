@@ -17,20 +17,21 @@ import (
 // once built. A request keeps the one it began with; a reload swaps the pointer
 // and touches no running call.
 type Snapshot struct {
-	Program      *policy.Program
-	Domains      *policy.Domains  // domains this server answers for (`server.domains`)
-	Names        *policy.Domains  // names and addresses of this server itself: server.name, listener and advertised addresses
-	Listeners    []Listener       // index is flow.Listener; a hole has Protocol flow.None
-	Trust        *policy.Prefixes // who may pre-load Route and assert identity
-	Destinations Destinations
-	Redirects    policy.Redirects // what a 3xx does unless a rule says otherwise: Pass when not set
-	Keys         *Keys
-	Timers       Timers
-	Limits       Limits
-	StrayForward bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
-	Server       string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
-	Sources      Sources
-	Known        Names // what is known of names; nil: nothing ever is
+	Program        *policy.Program
+	Domains        *policy.Domains  // domains this server answers for (`server.domains`)
+	Names          *policy.Domains  // names and addresses of this server itself: server.name, listener and advertised addresses
+	Listeners      []Listener       // index is flow.Listener; a hole has Protocol flow.None
+	Trust          *policy.Prefixes // who may pre-load Route and assert identity
+	Destinations   Destinations
+	Redirects      policy.Redirects // what a 3xx does unless a rule says otherwise: Pass when not set
+	Keys           *Keys
+	Timers         Timers
+	Limits         Limits
+	LargeDatagrams bool   // large_requests = "udp": what is above 1300 bytes stays on UDP
+	StrayForward   bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
+	Server         string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
+	Sources        Sources
+	Known          Names // what is known of names; nil: nothing ever is
 
 	speaks   resolve.Set             // set by Prepare: what can be sent by
 	groupsOf map[netip.Addr][]uint16 // set by Prepare: the groups that an address is a target of

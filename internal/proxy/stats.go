@@ -54,6 +54,10 @@ type counts struct {
 	RingLimit          uint64
 	BranchLimit        uint64 // targets left untried at the bound of branches
 	Unreachable        uint64 // transport errors of branches
+	FlowsGone          uint64 // branches whose target was a connection that ended
+	FlowsLeft          uint64 // of which the request went by the Contact instead
+	LargeByStream      uint64 // requests above 1300 bytes sent by TCP (§18.1.1)
+	LargeByDatagram    uint64 // of these sent again by UDP, because TCP failed
 	Unanswered         uint64 // non-INVITE that nobody answered (RFC 4320)
 	Full               uint64 // at the bound of transactions
 	Asked              uint64 // questions put about names
@@ -77,10 +81,13 @@ type Stats struct {
 	Contexts     int // response contexts in memory
 	Branches     int
 	Targets      int
-	Waits        int // names that targets or parked messages have searched or are searching
-	ParkedNow    int // messages that wait without a transaction
-	InSetup      int // without a final response
-	Bytes        int // kept message bytes of contexts
+	Waits        int    // names that targets or parked messages have searched or are searching
+	ParkedNow    int    // messages that wait without a transaction
+	Followers    int    // flows that a branch waits on
+	Refusals     int    // places known to refuse TCP
+	Forgotten    uint64 // of these forgotten before their time, at the bound
+	InSetup      int    // without a final response
+	Bytes        int    // kept message bytes of contexts
 }
 
 // Stats reads them. Callers hold the shard's lock.
@@ -89,6 +96,7 @@ func (c *Core) Stats() Stats {
 		counts: c.counts, Transactions: c.table.Stats(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
+		Followers: c.followers.Used(), Refusals: len(c.refusals.at), Forgotten: c.refusals.evicted,
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

@@ -112,6 +112,9 @@ func (c *Core) aim(rq *request, t *Target) {
 		}
 		if ok {
 			t.flow, t.direct = c.hopBy(rq.snap, listener, out.flow), true
+			if t.flow.Protocol.Reliable() { // nobody listens where a client called from
+				t.flow.Conn = flow.Existing
+			}
 		}
 		return
 	}

@@ -16,6 +16,7 @@ const (
 	kindRing                                 // the whole context has lasted long enough
 	kindC                                    // timer C of a branch
 	kindSilence                              // a hop gave no sign of life, and there is another
+	kindFlows                                // flows that are gone have followers left
 )
 
 // backstop is how late a timer may run when nothing comes in: the shell's ticker
