@@ -27,6 +27,7 @@ var levels = map[string]int{
 	"viaduct/internal/host":            1,
 	"viaduct/internal/transaction":     2,
 	"viaduct/internal/auth":            2,
+	"viaduct/internal/identity":        2,
 	"viaduct/internal/location":        2,
 	"viaduct/internal/resolve":         2,
 	"viaduct/internal/dispatch":        2,
@@ -37,6 +38,7 @@ var levels = map[string]int{
 	"viaduct/internal/policy":          3,
 	"viaduct/internal/proxy":           4,
 	"viaduct/internal/transport":       4,
+	"viaduct/internal/users":           4,
 	"viaduct/internal/engine":          5,
 	"viaduct/internal/config":          6,
 	"viaduct/internal/observe":         6,
@@ -63,6 +65,7 @@ var transportKnows = []string{
 var pure = []string{
 	"viaduct/sip", "viaduct/internal/flow", "viaduct/internal/slab", "viaduct/internal/wheel", "viaduct/internal/effect",
 	"viaduct/internal/transaction", "viaduct/internal/policy", "viaduct/internal/proxy",
+	"viaduct/internal/identity",
 }
 
 // impure are the standard packages by which the world would come in. (sync/atomic
