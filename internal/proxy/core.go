@@ -90,6 +90,7 @@ func ShardOf(m *sip.Message, n int) int {
 		if shard, ok := BranchShard(v.Branch); ok && shard < n {
 			return shard
 		}
+		return int(maphash.Bytes(loopSeed, v.Branch) % uint64(n)) // of what went without a transaction
 	}
 	return 0
 }
@@ -124,6 +125,10 @@ func (c *Core) packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 		return
 	}
 	c.counts.Requests[m.Method()]++
+	if s.Listeners[from.Listener].Stateless && !c.table.Knows(m, transaction.KeyOf(m)) {
+		c.passOn(now, m, from, s, fx)
+		return
+	}
 	r := c.table.Request(now, m, transaction.KeyOf(m), from, fx)
 	switch r.Verdict {
 	case transaction.NewRequest:

@@ -68,7 +68,7 @@ func (c *Core) Stop(now clock.Instant, fx *effect.List) int {
 		c.cancelPending(now, rc, nil, fx)
 		if server := c.table.Server(rc.server); server != nil {
 			c.counts.reject(503)
-			c.answer(now, server, c.keptRequest(rc), c.unavailable("Shutting Down"), rc.snap, fx)
+			c.answer(now, server, c.keptRequest(rc), c.unavailable(c.keptRequest(rc), "Shutting Down"), rc.snap, fx)
 		}
 		c.settle(rc)
 		c.closeIfOver(rc)

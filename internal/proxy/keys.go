@@ -23,10 +23,11 @@ type Keys struct {
 }
 
 type key struct {
-	id     byte // names the key in a cookie; derived, so that all nodes agree
-	cookie []byte
-	tag    []byte
-	branch []byte
+	id      byte // names the key in a cookie; derived, so that all nodes agree
+	cookie  []byte
+	tag     []byte
+	branch  []byte
+	arrival []byte
 }
 
 // NewKeys derives keys from one or more secrets.
@@ -47,10 +48,11 @@ func NewKeys(secrets ...[]byte) (*Keys, error) {
 			return b
 		}
 		k.ring = append(k.ring, key{
-			id:     derive("key id", 1)[0],
-			cookie: derive("route cookie", 32),
-			tag:    derive("stateless tag", 32),
-			branch: derive("stateless branch", 32),
+			id:      derive("key id", 1)[0],
+			cookie:  derive("route cookie", 32),
+			tag:     derive("stateless tag", 32),
+			branch:  derive("stateless branch", 32),
+			arrival: derive("stateless arrival", 32),
 		})
 	}
 	return k, nil
@@ -64,11 +66,12 @@ type signer struct {
 	scratch [cookieMax]byte // what is being signed or opened
 	sum     [sha256.Size]byte
 	num     [4]byte
+	uri     [statelessURI]byte // MAC over the Request-URI of an RFC 2543 request
 }
 
 type keyedHashes struct {
-	id                  byte
-	cookie, tag, branch hash.Hash
+	id                           byte
+	cookie, tag, branch, arrival hash.Hash
 }
 
 // use makes the signer work with k.
@@ -79,10 +82,11 @@ func (s *signer) use(k *Keys) {
 	s.keys, s.ring = k, s.ring[:0]
 	for _, key := range k.ring {
 		s.ring = append(s.ring, keyedHashes{
-			id:     key.id,
-			cookie: hmac.New(sha256.New, key.cookie),
-			tag:    hmac.New(sha256.New, key.tag),
-			branch: hmac.New(sha256.New, key.branch),
+			id:      key.id,
+			cookie:  hmac.New(sha256.New, key.cookie),
+			tag:     hmac.New(sha256.New, key.tag),
+			branch:  hmac.New(sha256.New, key.branch),
+			arrival: hmac.New(sha256.New, key.arrival),
 		})
 	}
 }

@@ -54,7 +54,9 @@ func (c *Core) unpark(now clock.Instant, w *wait, hops resolve.Hops, state resol
 	if err := c.kept.Parse(p.message); err != nil {
 		panic("proxy: a parked message does not parse: " + err.Error())
 	}
-	if m := &c.kept; m.IsRequest() {
+	if m := &c.kept; m.IsRequest() && p.snap.Listeners[p.from.Listener].Stateless {
+		c.passOn(now, m, p.from, p.snap, fx)
+	} else if m.IsRequest() {
 		c.rq = request{m: m, from: p.from, snap: p.snap, method: routedAs(m)}
 		if c.statelessTarget(&c.rq) {
 			c.forwardOnce(now, &c.rq, fx)

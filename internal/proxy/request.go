@@ -20,6 +20,9 @@ type request struct {
 	snap   *Snapshot
 	server *transaction.Server // nil: forwarded without a transaction
 	method sip.Method          // INVITE for an ACK or a CANCEL that is routed like its INVITE
+	// follows: in stateless mode, an ACK or a CANCEL. It goes where its INVITE went;
+	// where that went nowhere, it is dropped.
+	follows bool
 
 	// §16.3
 	loop    [4]byte
@@ -68,26 +71,32 @@ func (c *Core) begin(now clock.Instant, s *transaction.Server, m *sip.Message, f
 	s.Reply, s.SentByPort = replyHop(m, from, snap), sentByPortOf(m, from, snap)
 	rq := &c.rq
 	*rq = request{m: m, from: from, snap: snap, server: s, method: m.Method()}
-	if refused := c.validate(rq); refused != nil {
+	if c.admit(now, rq, fx) {
+		c.decide(now, rq, fx)
+	}
+}
+
+// admit takes a request through §16.3 and §16.4, and tells whether it is still to
+// be decided where it goes.
+func (c *Core) admit(now clock.Instant, rq *request, fx *effect.List) bool {
+	refused := c.validate(rq)
+	if refused == nil {
+		refused = c.preprocess(rq)
+	}
+	switch {
+	case refused != nil:
+	case c.answersItself(now, rq, fx):
+		return false
+	case rq.follows: // it ends or confirms what began before
+	case c.draining && !rq.ofDialog(): // what goes on in a dialog may still end it
+		refused = c.unavailable(rq.m, "Shutting Down")
+	case rq.snap.Listeners[rq.from.Listener].Gone: // seams.md §8: nothing begins on it, in a dialog or out of one
+		refused = c.unavailable(rq.m, "Listener Removed")
+	}
+	if refused != nil {
 		c.reject(now, rq, refused, fx)
-		return
 	}
-	if refused := c.preprocess(rq); refused != nil {
-		c.reject(now, rq, refused, fx)
-		return
-	}
-	if c.answersItself(now, rq, fx) {
-		return
-	}
-	if c.draining && !rq.ofDialog() { // what goes on in a dialog may still end it
-		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
-		return
-	}
-	if snap.Listeners[from.Listener].Gone { // seams.md §8: nothing begins on it, in a dialog or out of one
-		c.reject(now, rq, c.unavailable("Listener Removed"), fx)
-		return
-	}
-	c.decide(now, rq, fx)
+	return refused == nil
 }
 
 // ofDialog reports whether a request came with a cookie of its dialog, however it

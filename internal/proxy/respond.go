@@ -12,9 +12,23 @@ import (
 
 // This file holds what the proxy says itself: RFC 3261 §8.2.6 and §18.2.2.
 
-// reject answers a request through its server transaction.
+// reject refuses a request. An ACK is never answered (§17), and in stateless mode a
+// CANCEL neither: its INVITE was refused in the same way.
 func (c *Core) reject(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
+	if rq.follows {
+		c.counts.drop(dropOf(rq.m))
+		return
+	}
 	c.counts.reject(r.status)
+	c.respond(now, rq, r, fx)
+}
+
+// respond answers a request through its server transaction, or without one.
+func (c *Core) respond(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
+	if rq.server == nil {
+		c.stateless(rq.m, r, rq.from, rq.snap, fx)
+		return
+	}
 	c.answer(now, rq.server, rq.m, r, rq.snap, fx)
 }
 
@@ -42,12 +56,15 @@ const tagLen = 14
 // copy, its CANCEL and its ACK give the same one, with and without a transaction
 // (§8.2.7, §9.2).
 func (c *Core) appendTag(dst []byte, m *sip.Message) []byte {
+	return base64url.AppendEncode(dst, c.tagSum(m)[:tagLen*6/8])
+}
+
+func (c *Core) tagSum(m *sip.Message) []byte {
 	var branch []byte
 	if v, err := m.TopVia(); err == nil {
 		branch = v.Branch
 	}
-	sum := c.signer.sign(c.signer.ring[0].tag, m.CallIDValue(), m.FromTag(), branch)
-	return base64url.AppendEncode(dst, sum[:tagLen*6/8])
+	return c.signer.sign(c.signer.ring[0].tag, m.CallIDValue(), m.FromTag(), branch)
 }
 
 // malformed answers a request that cannot be processed, without a transaction
@@ -88,15 +105,14 @@ func (c *Core) overloaded(now clock.Instant, m *sip.Message, of *transaction.Ser
 		return
 	}
 	c.counts.reject(503)
-	c.stateless(m, c.unavailable("Overloaded"), from, s, fx)
+	c.stateless(m, c.unavailable(m, "Overloaded"), from, s, fx)
 }
 
 // unavailable is a 503 with a Retry-After that differs from caller to caller, so
-// that they do not come back all at once.
-func (c *Core) unavailable(reason string) *rejection {
-	var b [1]byte
-	c.config.Random(b[:])
-	seconds := 5 + b[0]%16
+// that they do not come back all at once, and is the same for every copy of m
+// (§8.2.7).
+func (c *Core) unavailable(m *sip.Message, reason string) *rejection {
+	seconds := 5 + c.tagSum(m)[tagLen]%16 // a byte that the tag does not show
 	c.lines = append(c.lines[:0], "Retry-After: "...)
 	if seconds >= 10 {
 		c.lines = append(c.lines, '0'+seconds/10)
@@ -116,13 +132,13 @@ func (c *Core) answersItself(now clock.Instant, rq *request, fx *effect.List) bo
 		return false
 	}
 	if c.draining {
-		c.reject(now, rq, c.unavailable("Shutting Down"), fx)
+		c.reject(now, rq, c.unavailable(rq.m, "Shutting Down"), fx)
 		return true
 	}
 	c.counts.Options++
 	// §11.2; no Allow, since a proxy does not care for methods, and no body.
 	r := rejection{status: 200, headers: optionsHeaders}
-	c.answer(now, rq.server, rq.m, &r, rq.snap, fx)
+	c.respond(now, rq, &r, fx)
 	return true
 }
 

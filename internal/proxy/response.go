@@ -16,7 +16,7 @@ func (c *Core) response(now clock.Instant, m *sip.Message, s *Snapshot, fx *effe
 		c.counts.drop(DropForeignResponse)
 		return
 	}
-	if c.ownStateless(m, v, s) {
+	if c.ownStateless(m, v) {
 		c.forwardResponse(now, m, s, fx)
 		return
 	}

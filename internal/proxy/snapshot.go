@@ -44,6 +44,7 @@ type Listener struct {
 	Protocol  flow.Protocol  // flow.None: not in use
 	Bind      netip.AddrPort // what the socket is bound to; the address may be a wildcard
 	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
+	Stateless bool           // mode = "stateless": requests that come here are passed on without a transaction
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
 
 	// set by Prepare

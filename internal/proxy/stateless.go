@@ -56,24 +56,33 @@ func (c *Core) statelessTarget(rq *request) bool {
 		return false
 	}
 	g := rq.rule.Targets[0].Group
-	return g == nil || len(g.Targets) == 1
+	return g == nil || len(g.Targets) == 1 || g.Balance != policy.BalanceNone
 }
 
 // forwardOnce sends a request to its one target and forgets it, or parks it until
 // its name is known; false, and counted, when it leads nowhere.
 func (c *Core) forwardOnce(now clock.Instant, rq *request, fx *effect.List) bool {
+	status := c.sendOnce(now, rq, fx)
+	if status > 0 {
+		c.counts.drop(DropUnreachable)
+	}
+	return status == 0 || status == awaiting
+}
+
+// noRoom says that a request could not be parked: counted, and nothing more to say.
+const noRoom = -2
+
+// sendOnce is forwardOnce that tells what became of the request: 0, awaiting,
+// noRoom, or the response that its target counts as having given.
+func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	rc, t := &c.once, &c.onceTarget
 	*rc = ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
 	*t = Target{}
-	if rq.inDialog {
+	switch {
+	case rq.inDialog:
 		c.aim(rq, t)
-	} else if rq.rule != nil {
-		c.addTargets(rc, rq, rq.rule)
-		defer c.dropTargets(rc)
-		if rc.set == 0 { // counted as a bad target
-			return false
-		}
-		t = c.targets.At(rc.set - 1)
+	case rq.rule != nil && !c.onlyTarget(rq, t):
+		return 500
 	}
 	var e edits
 	e.m, e.way, e.arrival, e.breadth = rq.m, &rc.way, rq.from, rq.breadth
@@ -85,71 +94,42 @@ func (c *Core) forwardOnce(now clock.Instant, rq *request, fx *effect.List) bool
 	if status == awaiting {
 		w := c.waits.At(t.search - 1)
 		t.search = 0
-		return c.park(w, rq.m, rq.from, rq.snap)
+		if !c.park(w, rq.m, rq.from, rq.snap) {
+			return noRoom
+		}
+		return awaiting
 	}
 	c.endSearch(t)
 	if status != 0 {
-		c.counts.drop(DropUnreachable)
-		return false
+		return status
 	}
 	c.edit(&e)
+	if recordRoutes(rq.m) {
+		c.recordRoute(rc, rq.from, rq.m, t, hop)
+	}
 	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)
+	c.text = c.appendArrival(c.text, rq)
 	c.rewriter.PushVia(c.text)
 	if hop.Protocol.Reliable() {
 		c.rewriter.EnsureContentLength()
 	}
 	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(rq.m.Wire())+c.rewriter.Size()))), 0)
+	return 0
+}
+
+// onlyTarget makes t the one target of the rule of rq, the same for every copy
+// (§16.11). Its texts lie in the scratch of the step. False if it is no URI.
+func (c *Core) onlyTarget(rq *request, t *Target) bool {
+	p := &rq.rule.Targets[0]
+	t.from, t.hasFrom = rq.rule.From, rq.rule.HasFrom
+	switch p.Kind {
+	case policy.ToURI:
+		return c.aimAt(rq, t, p.URI(&c.facts))
+	case policy.ToGroup:
+		t.mark = groupMark(p.Group.Hash)
+		return c.aimAt(rq, t, p.Group.Choose(&c.facts).URI)
+	}
 	return true
-}
-
-// The branch of what is forwarded statelessly: the cookie, a mark that no branch
-// of a transaction begins with, and a MAC over the top Via branch and sent-by of
-// the request, or over what tells RFC 2543 requests apart (§16.11). It is the
-// same for every copy, and for the CANCEL and ACK of an INVITE.
-const (
-	statelessMark = "z9hG4bK-"
-	statelessMAC  = 15 // bytes, 20 characters
-)
-
-func (c *Core) appendStatelessBranch(dst []byte, m *sip.Message) []byte {
-	return base64url.AppendEncode(append(dst, statelessMark...), c.statelessSum(m))
-}
-
-func (c *Core) statelessSum(m *sip.Message) []byte {
-	h := c.signer.ring[0].branch
-	if v, err := m.TopVia(); err == nil && v.HasCookie() {
-		return c.signer.sign(h, v.Branch, v.SentBy)[:statelessMAC]
-	}
-	top, _ := m.First(sip.Via)
-	seq, _ := m.First(sip.CSeq)
-	number := seq.Text
-	for i, ch := range number {
-		if ch < '0' || ch > '9' {
-			number = number[:i]
-			break
-		}
-	}
-	return c.signer.sign(h, top.Text, m.FromTag(), m.CallIDValue(), number, m.RequestURI())[:statelessMAC]
-}
-
-// ownStateless reports whether the top Via of a response was made by
-// appendStatelessBranch: the MAC is computed again from the Via below it.
-func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue, s *Snapshot) bool {
-	if len(v.Branch) != len(statelessMark)+base64url.EncodedLen(statelessMAC) || string(v.Branch[:len(statelessMark)]) != statelessMark {
-		return false
-	}
-	it := m.Values(sip.Via)
-	it.Next() // ours
-	if !it.Next() {
-		return false
-	}
-	below, err := sip.ParseVia(it.Value.Text)
-	if err != nil || !below.HasCookie() {
-		return false
-	}
-	var mac [20]byte
-	base64url.Encode(mac[:], c.signer.sign(c.signer.ring[0].branch, below.Branch, below.SentBy)[:statelessMAC])
-	return subtle.ConstantTimeCompare(v.Branch[len(statelessMark):], mac[:]) == 1
 }
 
 // forwardResponse sends a response to the Via below ours (§16.11, §18.2.2).
@@ -165,7 +145,11 @@ func (c *Core) forwardResponse(now clock.Instant, m *sip.Message, s *Snapshot, f
 		c.counts.drop(DropMalformed)
 		return
 	}
-	hop, status := c.viaHop(now, m, &next, s, fx)
+	hop, fallback := c.arrivalHop(m, &next, s)
+	status := 0
+	if hop.IsZero() {
+		hop, status = c.viaHop(now, m, &next, s, fx)
+	}
 	switch status {
 	case 0:
 	case awaiting:
@@ -180,6 +164,7 @@ func (c *Core) forwardResponse(now clock.Instant, m *sip.Message, s *Snapshot, f
 		c.rewriter.EnsureContentLength()
 	}
 	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(m.Wire())+c.rewriter.Size()))), 0)
+	fx.Sends[len(fx.Sends)-1].Fallback = fallback
 	c.counts.Relayed++
 }
 

@@ -16,10 +16,11 @@ const (
 	DropAck                         // an ACK that leads nowhere
 	DropUnreachable                 // what is forwarded without a transaction and has no hop
 	DropParked                      // no room to wait for a name without a transaction
+	DropCancel                      // in stateless mode: its INVITE went nowhere
 	drops
 )
 
-var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable", "parked"}
+var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable", "parked", "cancel"}
 
 // String is the name in metrics.
 func (d Drop) String() string { return dropNames[d] }
@@ -38,6 +39,7 @@ type counts struct {
 	Forwarded          uint64 // copies of requests sent through a client transaction
 	Relayed            uint64 // responses sent upstream
 	Trying             uint64 // 100s of our own
+	PassedOn           uint64 // requests forwarded in stateless mode
 	AcksForwarded      uint64
 	Cancels            uint64 // that matched
 	CancelsRelayed     uint64 // §16.10, without a transaction

@@ -17,25 +17,36 @@ func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
 		c.proceedAlong(now, rq, fx)
 		return
 	}
+	if c.ruled(now, rq, fx) {
+		rc := c.newContext(now, rq)
+		c.addTargets(rc, rq, rq.rule)
+		c.open(now, rc, rq.m, fx)
+	}
+}
+
+// ruled finds the rule of a request and carries it out, except for a send: then it
+// returns true.
+func (c *Core) ruled(now clock.Instant, rq *request, fx *effect.List) bool {
 	rule := c.rule(rq)
 	if rule == nil {
 		c.reject(now, rq, rq.noMatch(), fx)
-		return
+		return false
 	}
 	rq.rule = rule
 	switch rule.Kind {
 	case policy.Send:
-		rc := c.newContext(now, rq)
-		c.addTargets(rc, rq, rule)
-		c.open(now, rc, rq.m, fx)
+		return true
 	case policy.Reply:
 		c.reject(now, rq, &rejection{status: rule.Status, reason: rule.Reason}, fx)
 	case policy.Redirect:
 		c.reject(now, rq, c.redirection(rq, rule), fx)
 	case policy.Drop:
 		c.counts.RuleDrops++
-		c.table.Finish(now, rq.server)
+		if rq.server != nil {
+			c.table.Finish(now, rq.server)
+		}
 	}
+	return false
 }
 
 // rule asks the program. It reads INVITE for an ACK or a CANCEL that has to go
@@ -43,6 +54,7 @@ func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
 func (c *Core) rule(rq *request) *policy.Rule {
 	f := &c.facts
 	f.Msg, f.Method, f.Dest, f.From = rq.m, rq.method, &rq.uri, rq.from
+	f.Follows = rq.method != rq.m.Method()
 	f.Listener = ""
 	if i := int(rq.from.Listener); i < len(rq.snap.Listeners) {
 		f.Listener = rq.snap.Listeners[i].Name
@@ -143,6 +155,10 @@ func (c *Core) addTargets(rc *ResponseContext, rq *request, rule *policy.Rule) {
 			c.addURI(rc, rq, t, p.URI(&c.facts))
 		case policy.ToGroup:
 			t.mark = groupMark(p.Group.Hash)
+			if p.Group.Balance != policy.BalanceNone {
+				c.addURI(rc, rq, t, p.Group.Choose(&c.facts).URI)
+				continue
+			}
 			for j := range p.Group.Targets {
 				t.group.q = uint16(p.Group.Targets[j].Q)
 				c.addURI(rc, rq, t, p.Group.Targets[j].URI)
@@ -151,14 +167,21 @@ func (c *Core) addTargets(rc *ResponseContext, rq *request, rule *policy.Rule) {
 	}
 }
 
-// addURI adds a configured target. The Request-URI of somebody else's domain is
-// not changed (§16.5), so the target is then only the next hop; a Request-URI of
-// ours becomes the target's, with the user part kept when the target has none.
+// addURI adds a configured target.
 func (c *Core) addURI(rc *ResponseContext, rq *request, t Target, text []byte) {
+	if c.aimAt(rq, &t, text) {
+		c.addTarget(rc, t)
+	}
+}
+
+// aimAt makes a configured URI the aim of t. The Request-URI of somebody else's
+// domain is not changed (§16.5), so the URI is then only the next hop; a
+// Request-URI of ours becomes the URI, with the user part kept when it has none.
+func (c *Core) aimAt(rq *request, t *Target, text []byte) bool {
 	uri, err := sip.ParseURI(text)
 	if err != nil || !uri.IsSIP() {
 		c.counts.BadTargets++
-		return
+		return false
 	}
 	switch {
 	case !rq.own:
@@ -168,7 +191,7 @@ func (c *Core) addURI(rc *ResponseContext, rq *request, t Target, text []byte) {
 	default:
 		t.uri = c.withUser(&rq.uri, &uri)
 	}
-	c.addTarget(rc, t)
+	return true
 }
 
 // withUser returns target with the user part of from, in the core's scratch for lines: from may lie in the other.

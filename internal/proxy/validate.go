@@ -13,12 +13,15 @@ func (c *Core) validate(rq *request) *rejection {
 	if refused := rq.maxForwards(); refused != nil { // step 3
 		return refused
 	}
-	if c.looped(rq) { // step 4
+	if rq.server != nil && c.looped(rq) { // step 4; stateless mode never forks, so that Max-Forwards will do (RFC 5393 §4.2)
 		c.counts.Loops++
 		return rq.refuse(482, "")
 	}
 	if refused := rq.maxBreadth(); refused != nil { // RFC 5393 §5.3.3
 		return refused
+	}
+	if rq.follows { // §8.2.2.3: not for ACK and CANCEL
+		return nil
 	}
 	return c.proxyRequire(rq) // step 5
 }

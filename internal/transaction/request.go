@@ -40,6 +40,22 @@ func (t *Table) Request(now clock.Instant, m *sip.Message, key Key, from flow.Fl
 	return Result{Verdict: NewRequest, Server: s}
 }
 
+// Knows reports whether a transaction of the table is what m belongs to: a copy of
+// its request, its CANCEL or its ACK.
+func (t *Table) Knows(m *sip.Message, key Key) bool {
+	if t.servers.Used() == 0 {
+		return false
+	}
+	id := identify(m, key)
+	switch id.method {
+	case sip.ACK:
+		return t.acked(&id) != nil
+	case sip.CANCEL:
+		return t.cancelled(&id) != nil
+	}
+	return t.same(&id) != nil
+}
+
 // same finds the transaction that the request is a copy of (RFC 3261 §17.2.3).
 func (t *Table) same(id *identity) *Server {
 	for it := t.index.find(tagOf(id.key)); it.next(); {
