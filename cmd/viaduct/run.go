@@ -121,8 +121,13 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 	}
 	// A trace that nobody reads any more must not end the server.
 	signal.Ignore(syscall.SIGPIPE)
+	servers, hosts, err := cfg.DNS()
+	if err != nil {
+		log.Warn("names may not be found", "error", err)
+	}
 	e, err := engine.New(engine.Config{
 		Snapshot: cfg.Snapshot, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
+		DNS: engine.DNS{Servers: servers, Hosts: hosts},
 	})
 	if err != nil {
 		return err

@@ -141,7 +141,7 @@ func (w *worker) over(f flow.Flow) {
 }
 
 func (w *worker) overShard(i int, f flow.Flow) {
-	defer w.contain("flow", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("flow", w.mark())
 	c := w.lock(i)
 	c.FlowGone(w.now, f, &w.fx)
 	w.unlock()

@@ -12,9 +12,8 @@ import (
 )
 
 // contain is deferred by every step (safety.md rule 5: a panic is an outage).
-// It frees the shard and drops what the step had asked for: sends and notes are
-// how many there were before it.
-func (w *worker) contain(step string, sends, notes int) {
+// It frees the shard and drops what the step had asked for after before.
+func (w *worker) contain(step string, before mark) {
 	r := recover()
 	if r == nil {
 		return
@@ -22,10 +21,18 @@ func (w *worker) contain(step string, sends, notes int) {
 	if w.held != nil {
 		w.unlock()
 	}
-	clear(w.fx.Sends[sends:])
-	w.fx.Sends = w.fx.Sends[:sends]
-	w.fx.Notes = w.fx.Notes[:notes]
+	clear(w.fx.Sends[before.sends:])
+	w.fx.Sends = w.fx.Sends[:before.sends]
+	w.fx.Notes = w.fx.Notes[:before.notes]
+	w.fx.Asks = w.fx.Asks[:before.asks]
 	w.e.panics.report(w.e.log, w.now, step, r)
+}
+
+// mark is how much the effects hold at a moment.
+type mark struct{ sends, notes, asks int }
+
+func (w *worker) mark() mark {
+	return mark{sends: len(w.fx.Sends), notes: len(w.fx.Notes), asks: len(w.fx.Asks)}
 }
 
 // panics counts what was contained and logs one a second with its stack.

@@ -16,6 +16,7 @@ import (
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 	"viaduct/internal/transport"
 )
 
@@ -33,6 +34,7 @@ type Config struct {
 	Max     int                    // server plus client transactions of the process; 0: 200,000
 	Boot    [4]byte                // makes branches unique over restarts; zero: random
 	Random  func([]byte)           // nil: crypto/rand
+	DNS     DNS                    // whom to ask about names; nobody: every question fails
 	Streams transport.StreamLimits // of connections; zero values: the defaults
 	Log     *slog.Logger           // nil: nothing is logged
 	Notes   Notes                  // nil: notes are dropped
@@ -74,7 +76,9 @@ type Engine struct {
 	panics   panics
 	counts   counts
 
-	reload reload // guards itself
+	reload   reload // guards itself
+	resolver *resolve.Resolver
+	answers  answers
 
 	failed   chan error    // the first socket that failed
 	stop     chan struct{} // closed by Stop
@@ -126,6 +130,8 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 		stop:    make(chan struct{}),
 	}
 	e.SetDrain(cfg.Drain)
+	e.answers.wake = make(chan struct{}, 1)
+	e.resolver = resolve.New(resolve.Config{Servers: cfg.DNS.Servers, Hosts: cfg.DNS.Hosts, Exchanger: cfg.DNS.Exchanger}, &e.answers)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

@@ -18,6 +18,7 @@ import (
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 	"viaduct/internal/transaction"
 	"viaduct/sip"
 )
@@ -37,6 +38,7 @@ type fake struct {
 	broken   func(h effect.Handle, fx *effect.List)
 	branch   func(branch []byte, fx *effect.List)
 	gone     func(from flow.Flow, fx *effect.List)
+	resolved func(h effect.Handle, hops resolve.Hops, err error, fx *effect.List)
 	stop     func(fx *effect.List) int
 	used     func(l flow.Listener) bool
 	setup    int
@@ -72,6 +74,12 @@ func (f *fake) Broken(_ clock.Instant, h effect.Handle, fx *effect.List) {
 func (f *fake) BrokenBranch(_ clock.Instant, branch []byte, fx *effect.List) {
 	if f.branch != nil {
 		f.branch(branch, fx)
+	}
+}
+
+func (f *fake) Resolved(_ clock.Instant, h effect.Handle, hops resolve.Hops, err error, fx *effect.List) {
+	if f.resolved != nil {
+		f.resolved(h, hops, err, fx)
 	}
 }
 

@@ -47,6 +47,9 @@ func (w *worker) flush() {
 	if len(w.fx.Sends) > 0 {
 		w.transmit()
 	}
+	if len(w.fx.Asks) > 0 {
+		w.inquire()
+	}
 	if len(w.fx.Notes) > 0 {
 		w.report()
 	}
@@ -56,7 +59,7 @@ func (w *worker) flush() {
 // transmit sends by listener; the order of messages on one listener, and so to
 // one destination, is that in which the core asked for them.
 func (w *worker) transmit() {
-	defer w.contain("send", 0, len(w.fx.Notes))
+	defer w.contain("send", mark{notes: len(w.fx.Notes), asks: len(w.fx.Asks)})
 	sends := w.fx.Sends
 	if w.tracer != nil {
 		at := clock.Wall(w.now)
@@ -120,7 +123,7 @@ func (w *worker) connections(hop *flow.Hop) *transport.TCP {
 
 // report gives the notes away.
 func (w *worker) report() {
-	defer w.contain("notes", len(w.fx.Sends), 0)
+	defer w.contain("notes", mark{sends: len(w.fx.Sends), asks: len(w.fx.Asks)})
 	if w.e.notes == nil {
 		return
 	}
@@ -150,7 +153,7 @@ func (w *worker) lose(h effect.Handle) {
 // a response is the previous hop's; a response that cannot be delivered is
 // dropped and nothing else (RFC 3261 §16.9).
 func (w *worker) loseQuoted(quoted []byte) {
-	defer w.contain("icmp", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("icmp", w.mark())
 	_ = w.m.Parse(quoted) // incomplete as a rule; what was read is indexed
 	if !w.m.IsRequest() {
 		return
@@ -168,7 +171,7 @@ func (w *worker) loseQuoted(quoted []byte) {
 
 // tell gives the core the news of one loss (RFC 3261 §16.9, §18.4).
 func (w *worker) tell(l *loss) {
-	defer w.contain("failure", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("failure", w.mark())
 	c := w.lock(l.shard)
 	if l.length > 0 {
 		c.BrokenBranch(w.now, l.branch[:l.length], &w.fx)

@@ -114,6 +114,9 @@ func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, ope
 	if s.Sources == nil {
 		s.Sources = transport.NewSources()
 	}
+	if s.Known == nil {
+		s.Known = e.resolver.Cache()
+	}
 	s.Prepare()
 	return next, opened, nil
 }

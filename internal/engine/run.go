@@ -12,10 +12,13 @@ import (
 // It returns nil then, and an error when a socket fails. All goroutines have
 // ended and all sockets are closed when it returns. It can be called once.
 func (e *Engine) Run(ctx context.Context) error {
-	var ticker sync.WaitGroup
+	var ticker sync.WaitGroup // and those who answer
 	done := make(chan struct{})
 	e.serve()
 	ticker.Go(func() { e.tick(done) })
+	ticker.Go(func() { e.listen(done) })
+	asking, still := context.WithCancel(context.Background())
+	ticker.Go(func() { e.resolver.Run(asking) })
 
 	var err error
 	refused := 0
@@ -26,6 +29,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	case err = <-e.failed:
 	}
 	e.end()
+	still()
 	close(done)
 	ticker.Wait()
 	e.farewell(refused, err)
@@ -122,7 +126,7 @@ func (e *Engine) cut() (refused int, err error) {
 
 // stopShard cancels and answers what shard i has in setup.
 func (w *worker) stopShard(i int) (n int) {
-	defer w.contain("stop", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("stop", w.mark())
 	c := w.lock(i)
 	n = c.Stop(w.now, &w.fx)
 	w.unlock()

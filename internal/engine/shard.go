@@ -8,6 +8,7 @@ import (
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 	"viaduct/internal/wheel"
 	"viaduct/sip"
 )
@@ -19,6 +20,7 @@ type core interface {
 	Expire(now clock.Instant, fx *effect.List)
 	Broken(now clock.Instant, h effect.Handle, fx *effect.List)
 	BrokenBranch(now clock.Instant, branch []byte, fx *effect.List)
+	Resolved(now clock.Instant, h effect.Handle, hops resolve.Hops, err error, fx *effect.List)
 	FlowGone(now clock.Instant, f flow.Flow, fx *effect.List)
 	Drain(on bool)
 	Stop(now clock.Instant, fx *effect.List) int

@@ -6,6 +6,7 @@ import (
 
 	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 	"viaduct/internal/transport"
 )
 
@@ -20,6 +21,7 @@ type Stats struct {
 	Untold     uint64 // failures that a turn did not come to tell the core
 	Reloads    uint64 // configurations that took the place of another
 	Retiring   int    // listeners that are gone and serve what still runs there
+	DNS        resolve.Stats
 	Listeners  []ListenerStats
 }
 
@@ -56,6 +58,7 @@ func (e *Engine) Stats() Stats {
 		Unroutable: e.counts.unroutable.Load(),
 		Untold:     e.counts.untold.Load(),
 		Reloads:    e.counts.reloads.Load(),
+		DNS:        e.resolver.Stats(),
 	}
 	for i := range e.shards {
 		sh := &e.shards[i]

@@ -60,7 +60,7 @@ func (w *worker) turn(b *transport.Batch) {
 
 // packet runs one message through its shard.
 func (w *worker) packet(p *transport.Packet) {
-	defer w.contain("message", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("message", w.mark())
 	if w.tracer != nil {
 		w.tracer.Message(clock.Wall(w.now), true, p.From.Hop(), p.Wire)
 	}
@@ -98,7 +98,7 @@ func (w *worker) expire(wait bool) {
 }
 
 func (w *worker) expireShard(s *shard, wait bool) {
-	defer w.contain("timer", len(w.fx.Sends), len(w.fx.Notes))
+	defer w.contain("timer", w.mark())
 	if wait {
 		s.mu.Lock()
 	} else if !s.mu.TryLock() {

@@ -10,12 +10,14 @@ package reload
 import (
 	"errors"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"viaduct/internal/config"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 )
 
 // Engine is what a reload needs of an *engine.Engine.
@@ -23,6 +25,7 @@ type Engine interface {
 	Listeners() []proxy.Listener
 	Reload(s *proxy.Snapshot) error
 	SetDrain(d time.Duration)
+	SetDNS(servers []netip.AddrPort, hosts *resolve.Hosts)
 }
 
 // Manager is told when a reload begins and when it is over: a host.Manager.
@@ -77,6 +80,9 @@ func (r *Reloader) Reload() (config.Difference, error) {
 		return config.Difference{}, err
 	}
 	r.cfg.Engine.SetDrain(next.Drain)
+	servers, hosts, err := next.DNS()
+	r.note(err)
+	r.cfg.Engine.SetDNS(servers, hosts)
 	if next.Log != r.running.Log && !r.cfg.Keep {
 		r.cfg.Level.Set(next.Log)
 	}
