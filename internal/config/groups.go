@@ -33,6 +33,7 @@ func (l *loader) readGroups(file *block) {
 		if count == 0 {
 			l.report(b.rng, `such as target "sip:192.0.2.1" {}`, "group %q has no target", b.label)
 		}
+		l.balance(g.policy, b.attr("balance"))
 		g.policy.Members = policy.NewPrefixes(hosts(g.policy.Targets)...)
 	})
 }

@@ -48,6 +48,8 @@ func (l *loader) listen(b *block) {
 	if !ok {
 		return
 	}
+	stateless := l.stateless
+	l.modeOf(b, &stateless)
 	binds, hint := parseListen(address)
 	if len(binds) > 1 && !l.hasIPv6() {
 		binds = binds[:1]
@@ -62,7 +64,7 @@ func (l *loader) listen(b *block) {
 		if n == "" {
 			n = b.label + " " + bind.String()
 		}
-		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.ParseProtocol([]byte(b.label)), Bind: bind, Advertise: advertise}
+		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.ParseProtocol([]byte(b.label)), Bind: bind, Advertise: advertise, Stateless: stateless}
 		if len(binds) > 1 && name != "" && bind.Addr().Is6() {
 			// the two sockets share a name, but a Route cookie names one of them
 			x.Hash = policy.HashName("listen6", n)

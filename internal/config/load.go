@@ -140,6 +140,7 @@ type loader struct {
 	names         []string // of this server itself
 	named         []netip.Prefix
 	ours          *policy.Domains // domains and names
+	stateless     bool            // the mode of listeners that name none
 
 	// what was found on the way
 	functions    []function
@@ -168,6 +169,7 @@ func (l *loader) load(body *hclsyntax.Body) {
 	s := l.config.Snapshot
 
 	l.config.Domains = l.domainsAndName(server)
+	l.modeOf(server, &l.stateless)
 	l.listeners(file)
 	own := l.ownNames(file)
 	s.Domains, s.Names = policy.NewDomains(l.config.Domains...), policy.NewDomains(own...)
@@ -180,6 +182,7 @@ func (l *loader) load(body *hclsyntax.Body) {
 	l.destinations(file.first(destinationsSpec))
 	if len(l.diags) == 0 {
 		l.unreachable(file)
+		l.suitStateless(file)
 	}
 	if l.opts.Running != nil {
 		l.stay(l.opts.Running)

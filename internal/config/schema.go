@@ -67,7 +67,7 @@ var (
 			{name: "address", required: true},
 			{name: "name"},
 			{name: "advertise"},
-			{name: "mode", later: true},
+			{name: "mode"},
 			{name: "certificate", later: true},
 			{name: "key", later: true},
 			{name: "client_ca", later: true},
@@ -80,7 +80,7 @@ var (
 
 	groupSpec = &blockSpec{
 		name: "group", label: "name",
-		attrs:  []attrSpec{{name: "balance", later: true}, {name: "max_calls", later: true}},
+		attrs:  []attrSpec{{name: "balance"}, {name: "max_calls", later: true}},
 		blocks: []*blockSpec{targetSpec, {name: "health", later: true}, {name: "eject", later: true}, {name: "failover", later: true}},
 	}
 

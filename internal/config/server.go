@@ -73,7 +73,6 @@ func settings[T any, V time.Duration | int](b *block, list []setting[T, V], to *
 // server reads the server block, which may be absent.
 func (l *loader) server(b *block) {
 	c, s := l.config, l.config.Snapshot
-	l.mode(b.attr("mode"))
 	s.Redirects = l.redirects(b.attr("redirects"), policy.RedirectsPass)
 	if v, ok := l.choice(b.attr("stray_responses"), "drop", "forward"); ok {
 		s.StrayForward = v == "forward"
@@ -121,12 +120,6 @@ func (l *loader) timersAndLimits(b *block) {
 		l.report(block.rng, "parallel is how many branches one request may have at once, branches how many in all", "branches is less than parallel")
 	}
 	s.Limits, l.config.Transactions = lim.Limits, lim.transactions
-}
-
-func (l *loader) mode(a *hclsyntax.Attribute) {
-	if v, ok := l.choice(a, "stateful", "stateless"); ok && v == "stateless" {
-		l.report(a.Expr.Range(), "", notYet, `mode = "stateless"`)
-	}
 }
 
 // resolvers reads the DNS servers that are asked, in this order, instead of those
