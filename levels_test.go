@@ -64,7 +64,7 @@ var transportKnows = []string{
 // pure packages take bytes and the time and give back verdicts and effects.
 var pure = []string{
 	"viaduct/sip", "viaduct/internal/flow", "viaduct/internal/slab", "viaduct/internal/wheel", "viaduct/internal/effect",
-	"viaduct/internal/transaction", "viaduct/internal/policy", "viaduct/internal/proxy",
+	"viaduct/internal/transaction", "viaduct/internal/registrar", "viaduct/internal/policy", "viaduct/internal/proxy",
 	"viaduct/internal/identity",
 }
 
