@@ -1,0 +1,117 @@
+# A private Contact: reached by the flow, which is kept open.
+from udp 192.0.2.10:61000
+> REGISTER sip:example.com
+> Contact: <sip:a@10.0.0.7>
+< 200 OK
+< Contact: <sip:a@10.0.0.7>;expires=3600
+show sip:bob@example.com
+  sip:a@10.0.0.7 q=1000 flow=udp 192.0.2.10:61000 nat keepalive
+
+# The port alone differs: with rport that is a NAT, without it a client that listens elsewhere.
+> REGISTER sip:example.com
+> CSeq: 2 REGISTER
+> Contact: <sip:a@10.0.0.7>;expires=0, <sip:b@192.0.2.10>
+< 200 OK
+< Contact: <sip:b@192.0.2.10>;expires=3600
+show sip:bob@example.com
+  sip:b@192.0.2.10 q=1000 flow=udp 192.0.2.10:61000 nat keepalive
+> REGISTER sip:example.com
+> CSeq: 3 REGISTER
+> Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1
+> Contact: <sip:b@192.0.2.10>
+< 200 OK
+< Contact: <sip:b@192.0.2.10>;expires=3600
+show sip:bob@example.com
+  sip:b@192.0.2.10 q=1000 flow=udp 192.0.2.10:61000
+
+# A public address under a Via that tells the truth was meant.
+> REGISTER sip:example.com
+> CSeq: 4 REGISTER
+> Contact: <sip:b@203.0.113.9>, <sip:b@192.0.2.10>;expires=0
+< 200 OK
+< Contact: <sip:b@203.0.113.9>;expires=3600
+show sip:bob@example.com
+  sip:b@203.0.113.9 q=1000 flow=udp 192.0.2.10:61000
+
+# A name is looked up, but one that does not exist.
+> REGISTER sip:example.com
+> CSeq: 5 REGISTER
+> Contact: <sip:b@203.0.113.9>;expires=0, <sip:b@phone.example.com>, <sip:b@x1.invalid>
+< 200 OK
+< Contact: <sip:b@x1.invalid>;expires=3600
+< Contact: <sip:b@phone.example.com>;expires=3600
+show sip:bob@example.com
+  sip:b@x1.invalid q=1000 flow=udp 192.0.2.10:61000 nat keepalive
+  sip:b@phone.example.com q=1000 flow=udp 192.0.2.10:61000
+
+# A stream: the port says nothing, a private address does.
+from tcp 192.0.2.10:40001 7
+> REGISTER sip:example.com
+> To: <sip:pbx@example.com>
+> Contact: <sip:pbx@192.0.2.10;transport=tcp>, <sip:pbx@10.0.0.7;transport=tcp>
+< 200 OK
+< Contact: <sip:pbx@10.0.0.7;transport=tcp>;expires=3600
+< Contact: <sip:pbx@192.0.2.10;transport=tcp>;expires=3600
+show sip:pbx@example.com
+  sip:pbx@10.0.0.7;transport=tcp q=1000 flow=tcp 192.0.2.10:40001 nat
+  sip:pbx@192.0.2.10;transport=tcp q=1000 flow=tcp 192.0.2.10:40001
+gone tcp 192.0.2.10:40001 7
+show sip:pbx@example.com
+  sip:pbx@192.0.2.10;transport=tcp q=1000
+
+# WebSocket clients have no address.
+from ws 192.0.2.10:40002 8
+> REGISTER sip:example.com
+> To: <sip:web@example.com>
+> Contact: <sip:web@192.0.2.10;transport=ws>
+< 200 OK
+< Contact: <sip:web@192.0.2.10;transport=ws>;expires=3600
+show sip:web@example.com
+  sip:web@192.0.2.10;transport=ws q=1000 flow=ws 192.0.2.10:40002 nat
+
+# on_disconnect = "remove": what comes over a connection goes with it.
+set on_disconnect remove
+from tcp 192.0.2.10:40001 9
+> REGISTER sip:example.com
+> To: <sip:pbx@example.com>
+> CSeq: 2 REGISTER
+> Contact: <sip:pbx@192.0.2.10;transport=tcp>
+< 200 OK
+< Contact: <sip:pbx@192.0.2.10;transport=tcp>;expires=3600
+show sip:pbx@example.com
+  sip:pbx@192.0.2.10;transport=tcp q=1000 flow=tcp 192.0.2.10:40001 nat
+gone tcp 192.0.2.10:40001 9
+show sip:pbx@example.com
+
+# The kind of keepalive is kept with the binding; clients with outbound send theirs.
+set keepalive options
+from udp 192.0.2.10:61000
+> REGISTER sip:example.com
+> To: <sip:carol@example.com>
+> Contact: <sip:c@10.0.0.7>
+< 200 OK
+< Contact: <sip:c@10.0.0.7>;expires=3600
+show sip:carol@example.com
+  sip:c@10.0.0.7 q=1000 flow=udp 192.0.2.10:61000 nat keepalive by-options
+set keepalive none
+> REGISTER sip:example.com
+> To: <sip:carol@example.com>
+> CSeq: 2 REGISTER
+> Contact: <sip:c@10.0.0.7>
+< 200 OK
+< Contact: <sip:c@10.0.0.7>;expires=3600
+show sip:carol@example.com
+  sip:c@10.0.0.7 q=1000 flow=udp 192.0.2.10:61000 nat
+set keepalive crlf
+> REGISTER sip:example.com
+> To: <sip:carol@example.com>
+> CSeq: 3 REGISTER
+> Supported: outbound
+> Contact: <sip:c@10.0.0.8>;reg-id=1;+sip.instance="<urn:x:1>"
+< 200 OK
+< Contact: <sip:c@10.0.0.8>;reg-id=1;+sip.instance="<urn:x:1>";expires=3600
+< Contact: <sip:c@10.0.0.7>;expires=3600
+< Require: outbound
+show sip:carol@example.com
+  sip:c@10.0.0.8 q=1000 instance=urn:x:1 reg-id=1 flow=udp 192.0.2.10:61000 nat outbound
+  sip:c@10.0.0.7 q=1000 flow=udp 192.0.2.10:61000 nat
