@@ -43,6 +43,10 @@ func (e *element) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
 	e.core.Broken(now, h, fx)
 }
 
+func (e *element) FlowGone(now clock.Instant, f flow.Flow, fx *effect.List) {
+	e.core.FlowGone(now, f, fx)
+}
+
 // Do carries out the ladder lines "do drain", "do serve" and "do stop".
 func (e *element) Do(now clock.Instant, words []string, fx *effect.List) error {
 	switch words[0] {

@@ -37,13 +37,16 @@ func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Messag
 		k.targetGroup = s.markOf(hop.Remote.Addr())
 	}
 	caller := callerFlow(m, arrival)
-	if arrival.Listener == hop.Listener && !caller.IsValid() && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {
+	if arrival.Listener == hop.Listener && !caller.IsValid() && !t.direct && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {
 		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
 		return
 	}
 	k.paired, k.flow = true, caller
 	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local)
 	k.downstream, k.flow = true, netip.AddrPort{}
+	if t.direct { // a client that takes its route set from a re-INVITE, against §12.2, still finds back
+		k.flow = hop.Remote
+	}
 	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
 }
 

@@ -105,17 +105,20 @@ func (e *Event) arrives() bool { return e.Kind == Received }
 func (e *Event) leaves() bool { return e.Kind != Received }
 
 // inviteOf finds the INVITE that left with the branch of event i, before it.
-func (s *story) inviteOf(i int) *Event {
+func (s *story) inviteOf(i int) (invite *Event) {
 	out := s.events[i].Message()
 	number, _ := out.CSeq()
 	for _, e := range s.events[:i] {
-		if m := e.Message(); e.leaves() && m.Method == "INVITE" && m.Branch() == out.Branch() {
-			if n, _ := m.CSeq(); n == number {
-				return e
-			}
+		m := e.Message()
+		if n, _ := m.CSeq(); !e.leaves() || m.Method != "INVITE" || m.Branch() != out.Branch() || n != number {
+			continue
+		}
+		// A large one may have been sent by TCP, and then by UDP (RFC 3261 §18.1.1).
+		if invite == nil || invite.Hop.Protocol != s.events[i].Hop.Protocol {
+			invite = e
 		}
 	}
-	return nil
+	return invite
 }
 
 // storyAt is the story of an event's call within a whole trace, up to and with
