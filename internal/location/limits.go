@@ -12,6 +12,13 @@ type Limits struct {
 	Gather       time.Duration // how long a change waits for others to share its transaction; 4 ms
 }
 
+// What the layout of a record allows.
+const (
+	mostPerAOR = 255
+	mostBytes  = 32768
+	maxAOR     = 4096 // a URI is 2 KiB at most
+)
+
 func (l Limits) withDefaults() Limits {
 	set := func(field *int, value, most int) {
 		if *field <= 0 {
@@ -19,9 +26,9 @@ func (l Limits) withDefaults() Limits {
 		}
 		*field = min(*field, most)
 	}
-	set(&l.PerAOR, 10, 255)
+	set(&l.PerAOR, 10, mostPerAOR)
 	set(&l.Bindings, 2_000_000, 1<<31)
-	set(&l.BindingBytes, 8192, 32768)
+	set(&l.BindingBytes, 8192, mostBytes)
 	set(&l.Pending, 16384, 1<<20)
 	set(&l.Batch, 1024, 1<<16)
 	if l.Gather <= 0 {

@@ -48,7 +48,7 @@ func (d *Directory) load(now clock.Instant, wall int64, r *Row) {
 	if known {
 		e.read(s.record(i))
 	}
-	if len(e.bindings) == 255 || b.size() > 1<<16-1 {
+	if len(e.bindings) == mostPerAOR || b.size() > mostBytes || len(r.AOR) > maxAOR {
 		d.counts.loadRefused.Add(1)
 		return
 	}

@@ -25,6 +25,9 @@ const (
 // f runs under a leaf lock: it is short, and calls no method of the Directory.
 // The error is nil unless the outcome is Refused by a bound or after Run.
 func (d *Directory) Update(now clock.Instant, aor []byte, token uint64, f func(*Edit) bool) (Outcome, error) {
+	if len(aor) > maxAOR {
+		return Refused, ErrTooLarge
+	}
 	hash := d.hash(aor)
 	s := d.stripe(hash)
 	s.mu.Lock()
