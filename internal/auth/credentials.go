@@ -20,7 +20,7 @@ type Credentials struct {
 	username, realm, nonce, cnonce, response, nc, qop quoted
 	extended                                          []byte // username*, RFC 8187
 	userhash                                          bool
-	seen                                              uint16 // bits of parameters
+	seen                                              parameter // those that were there
 
 	// set by Find
 	owner  *Realm
@@ -126,8 +126,8 @@ func when(is bool, p parameter) parameter {
 }
 
 // parse reads one value of the header: RFC 3261 §25.1 credentials. digest is
-// false for another scheme, which is none of our business. After a fault what
-// stood before it is kept, so that the realm may still be known.
+// false for another scheme, which is none of our business. With a fault what can
+// be read is kept, so that the realm may still be known.
 func (c *Credentials) parse(s []byte) (digest bool, fault string) {
 	i := span(s, 0, isToken)
 	if !fold(s[:i], "digest") {
@@ -145,7 +145,7 @@ func (c *Credentials) parse(s []byte) (digest bool, fault string) {
 			return true, fault
 		}
 		if i == len(s) {
-			return true, ""
+			return true, c.Fault
 		}
 		if s[i] != ',' {
 			return true, badCredentials
@@ -155,6 +155,7 @@ func (c *Credentials) parse(s []byte) (digest bool, fault string) {
 }
 
 // parameter reads one name and value from s[i:] and the white space after it.
+// What is wrong with the value alone is left in c.Fault.
 func (c *Credentials) parameter(s []byte, i int) (end int, fault string) {
 	end = span(s, i, isToken)
 	name := s[i:end]
@@ -173,13 +174,13 @@ func (c *Credentials) parameter(s []byte, i int) (end int, fault string) {
 	if end <= i {
 		return i, badCredentials
 	}
-	p := parameterOf(name)
-	if parameter(c.seen)&p != 0 { // two readings of one parameter are an attack or a fault
-		return i, doubledParameter
-	}
-	c.seen |= uint16(p)
-	if !c.take(p, value) {
-		return i, badParameter
+	switch p := parameterOf(name); {
+	case c.seen&p != 0: // two readings of one parameter are an attack or a fault
+		c.Fault = doubledParameter
+	case !c.take(p, value) && c.Fault == "":
+		c.Fault = badParameter
+	default:
+		c.seen |= p
 	}
 	return skipSpace(s, end), ""
 }
@@ -235,7 +236,7 @@ func (c *Credentials) takeCount(v quoted) bool {
 
 // complete tells what a value that was read without fault lacks.
 func (c *Credentials) complete() (fault string) {
-	has := func(p parameter) bool { return parameter(c.seen)&p == p }
+	has := func(p parameter) bool { return c.seen&p == p }
 	switch {
 	case has(pUsername | pExtended): // RFC 7616 §3.4
 		return doubledUsername

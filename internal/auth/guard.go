@@ -144,15 +144,22 @@ func sourceOf(a netip.Addr) [16]byte {
 
 // GuardStats is a reading of a Guard.
 type GuardStats struct {
-	Blocked uint64 // looks that found an account or source throttled
-	Evicted uint64 // nonces that were forgotten before their time
-	Size    int    // nonces that can be remembered
+	Nonces    int    // remembered and not too old
+	MaxNonces int    // that can be remembered
+	Evicted   uint64 // forgotten before their time
+	Accounts  int    // with wrong guesses not yet paid back
+	Sources   int    // likewise
+	Friends   int    // accounts that came right from a source within GuardConfig.Known
+	MaxMarks  int    // of each of these three
+	Blocked   uint64 // looks that found an account or source throttled
 }
 
-// Stats reads the counters.
-func (g *Guard) Stats() GuardStats {
+// Stats reads the counters and looks through the tables.
+func (g *Guard) Stats(now clock.Instant) GuardStats {
 	return GuardStats{
-		Blocked: g.blocks.Load(), Evicted: g.nonces.evicted.Load(),
-		Size: len(g.nonces.buckets) * bucketSize,
+		Nonces: g.nonces.inUse(wallSeconds(now)), MaxNonces: len(g.nonces.buckets) * bucketSize,
+		Evicted:  g.nonces.evicted.Load(),
+		Accounts: g.accounts.ahead(now), Sources: g.sources.ahead(now), Friends: g.friends.ahead(now),
+		MaxMarks: len(g.accounts.buckets) * bucketSize, Blocked: g.blocks.Load(),
 	}
 }

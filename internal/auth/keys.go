@@ -72,8 +72,8 @@ type signer struct {
 }
 
 type keyedHash struct {
-	id byte
-	hash.Hash
+	id  byte
+	mac hash.Hash
 }
 
 // use makes the signer work with k.

@@ -32,8 +32,8 @@ var base64url = base64.RawURLEncoding
 
 // nonce is what is read from one that is ours.
 type nonce struct {
-	id   uint64 // of its MAC, so that nobody can choose it
-	made seconds
+	id         uint64 // of its MAC, so that nobody can choose it
+	made, till seconds
 }
 
 // seconds is Unix time; differences are signed, so that 2106 is a day like any.
@@ -50,7 +50,7 @@ func (v *Verifier) appendNonce(dst []byte, now clock.Instant, r *Realm) []byte {
 	b[0] = k.id
 	binary.BigEndian.PutUint32(b[1:], uint32(wallSeconds(now)))
 	v.random(b[5:nonceSigned])
-	mac := v.signer.sign(k, b, r.name)
+	mac := v.signer.sign(k.mac, b, r.name)
 	copy(v.nonce[nonceSigned:], mac[:nonceMAC])
 	return base64url.AppendEncode(dst, v.nonce[:])
 }
@@ -65,15 +65,16 @@ func (v *Verifier) openNonce(text []byte, r *Realm) (n nonce, ok bool) {
 	}
 	signed, mac := v.nonce[:nonceSigned], v.nonce[nonceSigned:]
 	for _, k := range v.signer.nonces {
-		if k.id == signed[0] && subtle.ConstantTimeCompare(v.signer.sign(k, signed, r.name)[:nonceMAC], mac) == 1 {
-			return nonce{id: binary.BigEndian.Uint64(mac), made: seconds(binary.BigEndian.Uint32(signed[1:]))}, true
+		if k.id == signed[0] && subtle.ConstantTimeCompare(v.signer.sign(k.mac, signed, r.name)[:nonceMAC], mac) == 1 {
+			made := seconds(binary.BigEndian.Uint32(signed[1:]))
+			return nonce{binary.BigEndian.Uint64(mac), made, made + seconds(r.lifetime/time.Second)}, true
 		}
 	}
 	return nonce{}, false
 }
 
 // fresh reports whether a nonce may still be used.
-func (n nonce) fresh(now clock.Instant, r *Realm) bool {
-	age := wallSeconds(now).since(n.made)
-	return age >= -maxAhead && age <= r.lifetime
+func (n nonce) fresh(now clock.Instant) bool {
+	t := wallSeconds(now)
+	return t.since(n.made) >= -maxAhead && n.till.since(t) >= 0
 }

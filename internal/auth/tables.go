@@ -35,8 +35,9 @@ type nonceBucket struct {
 // accepted once.
 type usedNonce struct {
 	id   uint64
-	seen uint64  // bit i: highest-i was used; 0: the entry is free
-	made seconds // when
+	seen uint64 // bit i: high-i was used; 0: the entry is free
+	made seconds
+	till seconds // after this the nonce is too old in any case
 	high uint32  // the highest nc
 }
 
@@ -65,17 +66,32 @@ func (t *nonceTable) use(n nonce, nc uint32, now seconds) bool {
 	}
 	e := b.room()
 	if e.seen != 0 {
-		if now.since(e.made) <= DefaultLifetime {
+		if e.till.since(now) >= 0 {
 			t.evicted.Add(1)
 		}
+		// The floor rises even for one that was too old: a reload may give nonces a
+		// longer life.
 		if e.made.since(b.floor) >= 0 {
 			b.floor = e.made + 1
 		}
 	}
-	*e = usedNonce{id: n.id, made: n.made, seen: 1, high: nc}
-	// The new one may be older than what has just gone; then it is as good as used
-	// the next time, but not now.
+	*e = usedNonce{id: n.id, seen: 1, made: n.made, till: n.till, high: nc}
 	return true
+}
+
+// inUse counts the nonces that are remembered and not too old.
+func (t *nonceTable) inUse(now seconds) (n int) {
+	for i := range t.buckets {
+		b := &t.buckets[i]
+		b.mu.Lock()
+		for j := range b.entries {
+			if e := &b.entries[j]; e.seen != 0 && e.till.since(now) >= 0 {
+				n++
+			}
+		}
+		b.mu.Unlock()
+	}
+	return n
 }
 
 // room is a free entry, or else the oldest.
@@ -176,4 +192,19 @@ func (b *markBucket) entry(key uint64) *mark {
 	}
 	*first = mark{key: key}
 	return first
+}
+
+// ahead counts the marks that have not passed.
+func (t *markTable) ahead(now clock.Instant) (n int) {
+	for i := range t.buckets {
+		b := &t.buckets[i]
+		b.mu.Lock()
+		for j := range b.entries {
+			if b.entries[j].at > now {
+				n++
+			}
+		}
+		b.mu.Unlock()
+	}
+	return n
 }

@@ -127,7 +127,7 @@ func (v *Verifier) judge(now clock.Instant, m *sip.Message, c *Credentials) Verd
 		return Malformed
 	}
 	if n, ok := v.openNonce(c.nonce.raw, r); ok {
-		c.state, c.fresh = n, n.fresh(now, r)
+		c.state, c.fresh = n, n.fresh(now)
 	}
 	return Ready
 }
@@ -149,10 +149,10 @@ func (v *Verifier) check(now clock.Instant, m *sip.Message, c *Credentials, h *H
 		v.guard.failed(now, c)
 		return Wrong
 	}
-	v.guard.succeeded(now, c)
 	// RFC 7616 §3.3: stale=true only when the digest is right.
 	if !c.fresh || !v.guard.use(now, c) {
 		return Stale
 	}
+	v.guard.succeeded(now, c)
 	return Good
 }
