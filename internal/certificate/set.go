@@ -138,7 +138,7 @@ func blame(f Files, chain []byte, err error) *Error {
 	switch {
 	case strings.Contains(text, "does not match"):
 		text = "is not the key of " + f.Certificate
-	case strings.Contains(text, "in key input"), strings.Contains(text, "failed to parse private key"):
+	case strings.Contains(text, "in key input"), strings.Contains(text, "for the private key"), strings.Contains(text, "failed to parse private key"):
 		text = "there is no private key in it that can be read"
 	}
 	return &Error{File: f.Key, Key: true, Reason: text}

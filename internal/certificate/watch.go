@@ -62,3 +62,14 @@ func same(a, b fs.FileInfo) bool {
 	}
 	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
 }
+
+// Changed lists the pairs of b that are not those of a: what Look has put in.
+func Changed(a, b *Set) []Expiry {
+	var list []Expiry
+	for i := range b.pairs {
+		if i >= len(a.pairs) || a.pairs[i].tls.Leaf != b.pairs[i].tls.Leaf {
+			list = append(list, Expiry{b.files[i].Certificate, b.pairs[i].tls.Leaf.NotAfter})
+		}
+	}
+	return list
+}

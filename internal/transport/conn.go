@@ -25,12 +25,15 @@ type Conn struct {
 	// set at construction, then constant
 	s      *Streams
 	to     *TCP
-	opened bool   // made by us
-	number uint32 // never 0
+	opened bool        // made by us
+	number uint32      // never 0
+	domain flow.Domain // that the far end had to prove for it to be made
 
 	// set once, before it is open
 	net  *net.TCPConn
 	raw  syscall.RawConn
+	tls  *secure // of TLS and WSS
+	ws   *socket // of WS and WSS
 	flow flow.Flow
 	kick chan struct{} // of one being made: look again what waits
 	born clock.Instant
@@ -41,10 +44,14 @@ type Conn struct {
 	since  atomic.Int64 // when the first byte of the message came that is not whole yet; 0: none
 	alive  atomic.Int64 // when something of use last went either way
 	reason atomic.Uint32
+	peer   atomic.Pointer[[]string] // the SIP domains that its certificate has proven
 
 	// guarded by Streams.mu
 	stranger *list.Element // its place among the unknown
 	leaving  bool          // has made room for another
+	unrouted bool          // new messages do not find it any more
+	counted  netip.Addr    // the source that it is counted under
+	aliases  []route       // RFC 5923
 
 	mu      sync.Mutex // guards what follows
 	state   connState
@@ -54,7 +61,9 @@ type Conn struct {
 	writing bool           // a goroutine is at it
 	writers sync.WaitGroup // that goroutine
 
-	// of the goroutine that reads
+	// of the goroutine that makes or reads it
+	failure error // why it was not made
+	bidden  bool  // it has said that it ends; guarded by mu
 	framer  sip.Framer
 	pending []byte  // what came of a message that is not whole
 	tail    [4]byte // backs pending when it is no more than line ends
@@ -63,7 +72,8 @@ type Conn struct {
 type connState uint8
 
 const (
-	connMaking connState = iota
+	connMaking  connState = iota
+	connShaking           // accepted, and not ready for messages yet
 	connOpen
 	connGone
 )
@@ -72,12 +82,13 @@ const (
 type outgoing struct {
 	wire  []byte // its own copy
 	until clock.Instant
+	plain []byte      // the message, when wire is more than that and it may have to go another way
 	send  effect.Send // without its wire
 }
 
 func newConn(s *Streams, to *TCP) *Conn {
 	c := &Conn{s: s, to: to, born: clock.Instant(s.now.Load())}
-	c.flow.Listener, c.flow.Protocol = to.listener, flow.TCP
+	c.flow.Listener, c.flow.Protocol = to.listener, to.protocol
 	c.alive.Store(int64(c.born))
 	return c
 }
@@ -139,7 +150,7 @@ func (c *Conn) endLocked(why Ending) {
 		return
 	}
 	switch c.state {
-	case connOpen:
+	case connOpen, connShaking:
 		_ = c.net.SetDeadline(past) // closed: then its goroutine knows
 	case connMaking:
 		c.stir()
@@ -180,6 +191,9 @@ const (
 // reset the connection, and take the answer with it.
 func (c *Conn) linger() {
 	c.writers.Wait()
+	c.mu.Lock()
+	c.farewell()
+	c.mu.Unlock()
 	_ = c.net.CloseWrite() // reset by the peer: then the reads say so
 	_ = c.net.SetReadDeadline(clock.Wall(clock.Now()).Add(lingerTime))
 	_, _ = io.CopyN(io.Discard, c.net, lingerBytes) // EOF, reset or deadline: it is over either way
@@ -191,6 +205,9 @@ func (c *Conn) finish() {
 	c.mu.Lock()
 	was := c.state
 	c.state = connGone
+	if was == connOpen {
+		c.farewell()
+	}
 	c.mu.Unlock()
 	if c.net != nil {
 		_ = c.net.Close() // it is the end, whatever it says
@@ -206,6 +223,9 @@ func (c *Conn) finish() {
 	l.unsent(c, c.queue)
 	if was == connOpen {
 		l.batch.Gone = append(l.batch.Gone, c.flow)
+	}
+	if c.failure != nil {
+		l.batch.Notices = append(l.batch.Notices, Notice{What: "connection not made", Listener: c.to.listener, Remote: c.flow.Remote, Err: c.failure})
 	}
 	l.finish()
 	c.s.lanes <- l

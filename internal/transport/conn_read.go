@@ -30,11 +30,12 @@ type lane struct {
 
 // finish runs a turn over what the batch holds.
 func (l *lane) finish() {
-	if len(l.batch.Packets) > 0 || len(l.batch.Gone) > 0 || l.batch.Trouble.Any() {
+	if len(l.batch.Packets) > 0 || len(l.batch.Gone) > 0 || len(l.batch.Notices) > 0 || l.batch.Trouble.Any() {
 		l.turn(&l.batch)
 	}
 	clear(l.batch.Packets)
-	l.batch.Packets, l.batch.Gone = l.packets[:0], l.batch.Gone[:0]
+	clear(l.batch.Notices)
+	l.batch.Packets, l.batch.Gone, l.batch.Notices = l.packets[:0], l.batch.Gone[:0], l.batch.Notices[:0]
 	l.batch.Trouble.Reset()
 }
 
@@ -67,6 +68,9 @@ func (c *Conn) take(l *lane, b []byte, n int) bool {
 	}
 	count.receivedBytes.Add(uint64(n))
 	l.batch.Packets = l.packets[:0]
+	if c.ws != nil {
+		return c.takeFrames(l, b)
+	}
 	rest, messages, pings, good := b, 0, 0, true
 	for more := true; more; {
 		kind, size, err := c.framer.Next(rest)
@@ -97,7 +101,13 @@ func (c *Conn) take(l *lane, b []byte, n int) bool {
 		c.reason.CompareAndSwap(uint32(notEnded), uint32(EndFraming))
 		return false
 	}
-	c.keep(l, b, rest)
+	switch {
+	case len(rest) == 0 || rest[0] == '\r' || rest[0] == '\n': // line ends begin no message: half a keepalive may take its time
+		c.since.Store(0)
+	case len(rest) < len(b) || c.since.Load() == 0: // it has begun just now
+		c.since.Store(c.s.now.Load())
+	}
+	c.keep(l, rest)
 	return true
 }
 
@@ -133,17 +143,9 @@ func (c *Conn) work(l *lane) {
 	l.batch.Trouble.Reset()
 }
 
-// keep holds on to rest, the end of b, until more of it comes.
-func (c *Conn) keep(l *lane, b, rest []byte) {
+// keep holds on to rest, the end of what was received, until more of it comes.
+func (c *Conn) keep(l *lane, rest []byte) {
 	own := cap(c.pending) > len(c.tail)
-	switch {
-	case len(rest) > 0 && rest[0] != '\r' && rest[0] != '\n':
-		if len(rest) < len(b) || c.since.Load() == 0 { // it has begun just now
-			c.since.Store(c.s.now.Load())
-		}
-	default: // line ends begin no message: half a keepalive may take its time
-		c.since.Store(0)
-	}
 	switch {
 	case len(rest) < len(c.tail):
 		if own {
@@ -196,7 +198,9 @@ func (l *lane) unsent(c *Conn, queue []outgoing) {
 	for i := range queue {
 		m := queue[i].send
 		if m.For == 0 && m.Hop.Conn != 0 && m.Fallback != (netip.AddrPort{}) {
-			m.Wire = queue[i].wire
+			if m.Wire = queue[i].wire; queue[i].plain != nil {
+				m.Wire = queue[i].plain
+			}
 			l.single[0] = m
 			l.sender.Send(c.to, l.single[:], &l.batch.Trouble)
 			continue

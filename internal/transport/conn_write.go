@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -18,20 +19,21 @@ func (c *Conn) put(w *StreamSender, list []effect.Send, same []int) (taken int, 
 	if c.state == connGone || c.reason.Load() != uint32(notEnded) {
 		return 0, ErrGone
 	}
+	if err := c.wrap(w, list, same); err != nil {
+		c.endLocked(EndError)
+		return 0, ErrGone
+	}
 	part := 0
 	if c.state == connOpen && len(c.queue) == 0 && !c.writing {
-		taken, part = c.writeNow(w, list, same)
+		taken, part = c.writeNow(w)
+		c.to.counters.sent.Add(uint64(taken))
 	}
 	for ; taken < len(same); taken++ {
-		m := &list[same[taken]]
-		if len(c.queue) >= c.s.limits.QueueMessages || c.waiting+len(m.Wire) > c.s.limits.QueueBytes {
+		if c.full(len(w.wires[taken])) {
 			c.to.counters.overflows.Add(uint64(len(same) - taken))
-			if c.state == connOpen { // a peer that does not read is no use to anybody (safety.md rule 7)
-				c.endLocked(EndOverflow)
-			}
 			return taken, ErrQueue
 		}
-		c.enqueue(m)
+		c.enqueue(&list[same[taken]], w.wires[taken])
 	}
 	c.gone += part
 	if c.state == connMaking {
@@ -41,34 +43,47 @@ func (c *Conn) put(w *StreamSender, list []effect.Send, same []int) (taken int, 
 	return taken, nil
 }
 
-// writeNow tries what the kernel takes without waiting. part is how much of the
-// next message has left; an error shows when the queue is written, or when the
-// goroutine of c reads.
-func (c *Conn) writeNow(w *StreamSender, list []effect.Send, same []int) (done, part int) {
-	n := w.write(c, list, same)
+// full reports whether the queue has no room for n bytes more. A peer that does
+// not read is no use to anybody: that ends the connection (safety.md rule 7).
+func (c *Conn) full(n int) bool {
+	if len(c.queue) < c.s.limits.QueueMessages && c.waiting+n <= c.s.limits.QueueBytes {
+		return false
+	}
+	if c.state == connOpen {
+		c.endLocked(EndOverflow)
+	}
+	return true
+}
+
+// writeNow tries what the kernel takes of w.wires without waiting. part is how
+// much of the next one has left; an error shows when the queue is written, or
+// when the goroutine of c reads.
+func (c *Conn) writeNow(w *StreamSender) (done, part int) {
+	n := w.write(c, w.wires)
 	if n <= 0 {
 		return 0, 0
 	}
 	c.alive.Store(c.s.now.Load())
 	c.to.counters.sentBytes.Add(uint64(n))
-	for done < len(same) && n >= len(list[same[done]].Wire) {
-		n -= len(list[same[done]].Wire)
+	for done < len(w.wires) && n >= len(w.wires[done]) {
+		n -= len(w.wires[done])
 		done++
 	}
-	c.to.counters.sent.Add(uint64(done))
 	return done, n
 }
 
-// enqueue keeps a copy of m.
-func (c *Conn) enqueue(m *effect.Send) {
+// enqueue keeps a copy of m, which leaves as wire.
+func (c *Conn) enqueue(m *effect.Send, wire []byte) {
 	within := c.s.limits.Connect
 	if m.ConnectWithin > 0 {
 		within = m.ConnectWithin
 	}
-	o := outgoing{wire: append([]byte(nil), m.Wire...), send: *m}
+	o := outgoing{wire: bytes.Clone(wire), send: *m}
 	o.send.Wire = nil
 	if c.state == connMaking {
 		o.until = clock.Now().Add(within)
+	} else if m.Fallback.IsValid() && (c.tls != nil || c.ws != nil) {
+		o.plain = bytes.Clone(m.Wire)
 	}
 	c.queue = append(c.queue, o)
 	c.waiting += len(o.wire)

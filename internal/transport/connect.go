@@ -2,16 +2,20 @@ package transport
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/netip"
 	"time"
 
+	"viaduct/internal/certificate"
 	"viaduct/internal/clock"
+	"viaduct/internal/flow"
 )
 
 // dialed is what came of an attempt to connect.
 type dialed struct {
 	conn *net.TCPConn
+	tls  *secure
 	err  error
 }
 
@@ -21,14 +25,17 @@ func (c *Conn) connect(ctx context.Context, local netip.Addr) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	result := make(chan dialed, 1)
-	c.s.group.Go(func() { result <- dial(ctx, local, c.flow.Remote) })
+	c.s.group.Go(func() { result <- c.dial(ctx, local) })
 	timer := time.NewTimer(c.s.limits.Connect)
 	defer timer.Stop()
 	for {
 		select {
 		case d := <-result:
-			if d.err == nil && c.establish(d.conn) {
-				c.serve()
+			switch {
+			case d.err != nil && d.conn != nil: // reached, and not made
+				c.refuse(d.err)
+			case d.err == nil && c.establish(d):
+				c.s.group.Go(c.serve) // with a stack that is as small as it was
 				return
 			}
 			c.end(EndConnect)
@@ -87,21 +94,63 @@ func (c *Conn) impatient() (wait time.Duration, any bool) {
 }
 
 // establish makes c open with conn, unless it has ended meanwhile.
-func (c *Conn) establish(conn *net.TCPConn) bool {
-	if err := c.attach(conn); err != nil {
-		_ = conn.Close() // reset as soon as it was made
+func (c *Conn) establish(d dialed) bool {
+	if err := c.attach(d.conn); err != nil {
+		_ = d.conn.Close() // reset as soon as it was made
 		return false
 	}
+	c.tls = d.tls
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason.Load() != uint32(notEnded) {
 		return false // finish closes it
+	}
+	if c.tls != nil {
+		c.tls.begin()
+		if err := c.sealQueue(); err != nil {
+			return false
+		}
 	}
 	c.state = connOpen
 	c.to.counters.opened.Add(1)
 	c.alive.Store(c.s.now.Load())
 	c.flush()
 	return true
+}
+
+// sealQueue makes records of the messages that have waited.
+func (c *Conn) sealQueue() (err error) {
+	c.waiting = 0
+	for i := range c.queue {
+		o := &c.queue[i]
+		o.plain = o.wire
+		if o.wire, err = c.tls.seal(nil, o.plain); err != nil {
+			return err
+		}
+		c.waiting += len(o.wire)
+	}
+	return nil
+}
+
+// dial connects to the far end and, with TLS, has it prove who it is (RFC 5922
+// §7.3). A conn beside an error says that it was reached.
+func (c *Conn) dial(ctx context.Context, local netip.Addr) dialed {
+	d := dial(ctx, local, c.flow.Remote)
+	if d.err != nil || c.to.protocol != flow.TLS {
+		return d
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.s.limits.Handshake)
+	defer cancel()
+	use := c.to.settings.Load().TLS
+	d.tls = newSecure(d.conn, use.client(c.domain.String()), tls.Client)
+	if d.err = d.tls.shake(ctx, c.s.shakes); d.err != nil {
+		_ = d.conn.Close() // nothing of SIP was sent on it
+		return d
+	}
+	c.to.counters.handshakes.Add(1)
+	identities := certificate.Identities(d.tls.conn.ConnectionState().PeerCertificates[0])
+	c.peer.Store(&identities)
+	return d
 }
 
 // dial connects from local, on a port of the kernel's choice, to remote.

@@ -36,7 +36,8 @@ type Batch struct {
 	Packets []Packet
 	Trouble Trouble // ICMP errors read since the last turn; messages that a stream has lost
 
-	Gone []flow.Flow // connections that have ended
+	Gone    []flow.Flow // connections that have ended
+	Notices []Notice    // what happened to connections and certificates
 }
 
 // Failure is a message that could not be sent, for a reason of its own: no

@@ -1,29 +1,35 @@
 package transport
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"viaduct/internal/certificate"
+)
 
 // Ending is why a connection ended.
 type Ending uint32
 
 // The reasons. The first one found stands.
 const (
-	notEnded    Ending = iota
-	EndPeer            // the peer closed it
-	EndError           // a read or a write failed: reset, timed out in the kernel
-	EndIdle            // StreamLimits.Idle
-	EndSilent          // StreamLimits.FirstByte
-	EndSlow            // StreamLimits.Message
-	EndFraming         // the stream could not be cut into messages (safety.md rule 4)
-	EndOverflow        // the queue was full
-	EndStuck           // StreamLimits.Write
-	EndEvicted         // it made room, without having sent a message, for a newer one
-	EndConnect         // it was never made: refused, unreachable, or not in time
-	EndListener        // TCP.End
-	EndShutdown        // Streams.Close
-	Endings            // how many there are
+	notEnded     Ending = iota
+	EndPeer             // the peer closed it
+	EndError            // a read or a write failed: reset, timed out in the kernel
+	EndIdle             // StreamLimits.Idle
+	EndSilent           // StreamLimits.FirstByte
+	EndSlow             // StreamLimits.Message
+	EndFraming          // the stream could not be cut into messages (safety.md rule 4)
+	EndOverflow         // the queue was full
+	EndStuck            // StreamLimits.Write
+	EndEvicted          // it made room, without having sent a message, for a newer one
+	EndConnect          // it was never made: refused, unreachable, or not in time
+	EndHandshake        // it was never made: TLS, the WebSocket's request or the PROXY header failed
+	EndServed           // it had asked for a file
+	EndListener         // TCP.End
+	EndShutdown         // Streams.Close
+	Endings             // how many there are
 )
 
-var endings = [Endings]string{"", "peer", "error", "idle", "silent", "slow", "framing", "overflow", "stuck", "evicted", "connect", "listener", "shutdown"}
+var endings = [Endings]string{"", "peer", "error", "idle", "silent", "slow", "framing", "overflow", "stuck", "evicted", "connect", "handshake", "served", "listener", "shutdown"}
 
 // String is the label of the metric.
 func (e Ending) String() string { return endings[e] }
@@ -35,9 +41,14 @@ type StreamCounters struct {
 	Accepted      uint64
 	Opened        uint64 // made by us
 	Ended         [Endings]uint64
-	RefusedFull   uint64 // accepted, and closed at StreamLimits.Connections; also those not made for it
-	RefusedSource uint64 // accepted, and closed at StreamLimits.PerSource
-	AcceptErrors  uint64 // accepts that failed, for want of descriptors as a rule
+	RefusedFull   uint64                // accepted, and closed at StreamLimits.Connections; also those not made for it
+	RefusedSource uint64                // accepted, and closed at StreamLimits.PerSource
+	AcceptErrors  uint64                // accepts that failed, for want of descriptors as a rule
+	Refused       [Refusals]uint64      // handshakes that failed, of either side
+	Handshakes    uint64                // those that did not
+	Files         uint64                // served beside a WebSocket
+	Closes        [2][CloseCodes]uint64 // WebSockets closed by the peer, and by us
+	Expiries      []certificate.Expiry  // when the certificates in use end
 
 	Received      uint64 // messages
 	ReceivedBytes uint64
@@ -58,6 +69,9 @@ type streamCounters struct {
 	accepted, opened                         atomic.Uint64
 	ended                                    [Endings]atomic.Uint64
 	refusedFull, refusedSource, acceptErrors atomic.Uint64
+	refused                                  [Refusals]atomic.Uint64
+	handshakes, files                        atomic.Uint64
+	closes                                   [2][CloseCodes]atomic.Uint64
 
 	_ [64]byte // the two directions are on different cache lines
 
@@ -89,6 +103,15 @@ func (c *streamCounters) snapshot() StreamCounters {
 	}
 	for i := range s.Ended {
 		s.Ended[i] = c.ended[i].Load()
+	}
+	s.Handshakes, s.Files = c.handshakes.Load(), c.files.Load()
+	for i := range s.Refused {
+		s.Refused[i] = c.refused[i].Load()
+	}
+	for i := range s.Closes {
+		for code := range s.Closes[i] {
+			s.Closes[i][code] = c.closes[i][code].Load()
+		}
 	}
 	return s
 }

@@ -2,12 +2,11 @@ package transport
 
 import (
 	"io"
+	"net"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"viaduct/internal/effect"
 )
 
 // userTimeout is how long data may stay unacknowledged before the kernel gives
@@ -74,15 +73,15 @@ func (c *Conn) readAll(fd int) (done bool, err error) {
 			l = <-c.s.lanes
 		}
 		buffer, before := c.room(l)
-		n, errno := receiveStream(fd, buffer[before:])
+		n, err := c.receive(fd, buffer[before:])
+		if c.tls != nil {
+			c.answerTLS(l.sender)
+		}
 		switch {
-		case errno == unix.EINTR:
-		case errno == unix.EAGAIN:
+		case err == errNothing:
 			return false, nil
-		case errno != 0:
-			return true, errno
-		case n == 0:
-			return true, io.EOF
+		case err != nil:
+			return true, err
 		case !c.take(l, buffer[:before+n], n):
 			return true, nil
 		}
@@ -90,14 +89,23 @@ func (c *Conn) readAll(fd int) (done bool, err error) {
 	return true, nil
 }
 
-// receiveStream does not tell the scheduler: a receive that does not wait is
-// over before it could do anything with the news.
-func receiveStream(fd int, b []byte) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
-	if errno != 0 {
-		return 0, errno
+// receiveStream does not wait, and does not tell the scheduler: a receive that does not
+// wait is over before it could do anything with the news.
+func receiveStream(fd int, _ net.Conn, b []byte) (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == unix.EINTR:
+		case errno == unix.EAGAIN:
+			return 0, errNothing
+		case errno != 0:
+			return 0, errno
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return int(n), nil
+		}
 	}
-	return int(n), 0
 }
 
 // vectors is one write under way.
@@ -110,20 +118,20 @@ type vectors struct {
 
 func (v *vectors) init() { v.transmit = v.sendmsg }
 
-// write gives the kernel the messages of list that same names, without waiting,
-// and returns how many bytes it took, or -1.
-func (v *vectors) write(c *Conn, list []effect.Send, same []int) int {
-	for k, i := range same {
-		v.iovs[k].Base = &list[i].Wire[0]
-		v.iovs[k].SetLen(len(list[i].Wire))
+// write gives the kernel wires, none of them empty, without waiting, and returns
+// how many bytes it took, or -1.
+func (v *vectors) write(c *Conn, wires [][]byte) int {
+	for k, wire := range wires {
+		v.iovs[k].Base = &wire[0]
+		v.iovs[k].SetLen(len(wire))
 	}
 	v.hdr.Iov = &v.iovs[0]
-	v.hdr.SetIovlen(len(same))
+	v.hdr.SetIovlen(len(wires))
 	v.n = -1
 	if c.raw.Control(v.transmit) != nil { // closed: its goroutine is at it
 		v.n = -1
 	}
-	clear(v.iovs[:len(same)])
+	clear(v.iovs[:len(wires)])
 	return v.n
 }
 

@@ -3,9 +3,8 @@
 package transport
 
 import (
+	"net"
 	"syscall"
-
-	"viaduct/internal/effect"
 )
 
 // This is the plain form of the Linux file: reads through the net package, and
@@ -15,16 +14,24 @@ func streamOptions(syscall.RawConn) error                { return nil }
 func beforeConnect(_, _ string, _ syscall.RawConn) error { return nil }
 func maxDescriptors() int                                { return 0 }
 
+// receiveStream waits: it is called by the goroutine of the connection alone.
+func receiveStream(_ int, conn net.Conn, b []byte) (int, error) { return conn.Read(b) }
+
 // read receives until the connection ends.
 func (c *Conn) read() error {
 	own := make([]byte, readSize+len(c.tail))
 	for c.reason.Load() == uint32(notEnded) {
-		n, err := c.net.Read(own[:readSize])
-		if n > 0 && !c.arrived(own[:n]) {
-			return nil
+		n, err := c.receive(0, own[:readSize])
+		if c.tls != nil {
+			l := <-c.s.lanes
+			c.answerTLS(l.sender)
+			c.s.lanes <- l
 		}
 		if err != nil {
 			return err
+		}
+		if !c.arrived(own[:n]) {
+			return nil
 		}
 	}
 	return nil
@@ -50,4 +57,4 @@ type vectors struct{}
 
 func (*vectors) init() {}
 
-func (*vectors) write(*Conn, []effect.Send, []int) int { return -1 }
+func (*vectors) write(*Conn, [][]byte) int { return -1 }

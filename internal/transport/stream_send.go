@@ -6,13 +6,17 @@ import (
 	"syscall"
 
 	"viaduct/internal/effect"
-	"viaduct/internal/flow"
 )
 
 // StreamSender puts messages on connections. It belongs to one goroutine.
 type StreamSender struct {
 	streams *Streams
 	same    []int // messages of one turn for one connection
+
+	wires  [][]byte // what leaves for each of them …
+	sealed []byte   // … which lies here when it is not the message itself
+	ends   [width]int
+	frame  []byte // one message on its way into sealed
 
 	vectors // what is being written
 }
@@ -33,10 +37,10 @@ func (s *Streams) NewSender() *StreamSender {
 func (w *StreamSender) Send(to *TCP, list []effect.Send, t *Trouble) {
 	for i := range list {
 		m := &list[i]
-		if m.Wire == nil || m.Hop.Listener != to.listener || m.Hop.Protocol != flow.TCP {
+		if m.Wire == nil || m.Hop.Listener != to.listener || m.Hop.Protocol != to.protocol {
 			continue
 		}
-		if len(m.Wire) == 0 || !m.Hop.Remote.IsValid() || m.Hop.Remote.Addr().Is6() != to.bind.Addr().Is6() {
+		if len(m.Wire) == 0 || !m.Hop.Remote.IsValid() || m.Hop.Conn == 0 && m.Hop.Remote.Addr().Is6() != to.bind.Addr().Is6() {
 			w.fail(to, m, t, syscall.EINVAL)
 			continue
 		}
@@ -44,7 +48,7 @@ func (w *StreamSender) Send(to *TCP, list []effect.Send, t *Trouble) {
 		for j := i; j < len(list) && len(w.same) < width; j++ {
 			n := &list[j]
 			if n.Wire != nil && n.Hop.Listener == m.Hop.Listener && n.Hop.Conn == m.Hop.Conn && n.Hop.Remote == m.Hop.Remote &&
-				n.Hop.Protocol == m.Hop.Protocol && n.Fallback == m.Fallback && (n.For == 0) == (m.For == 0) {
+				n.Hop.Protocol == m.Hop.Protocol && n.Hop.Domain == m.Hop.Domain && n.Fallback == m.Fallback && (n.For == 0) == (m.For == 0) {
 				w.same = append(w.same, j)
 			}
 		}
@@ -85,7 +89,7 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 		}
 	}
 	for range maxFinds {
-		c, fresh, err := w.streams.reach(to, remote)
+		c, fresh, err := w.streams.reach(to, remote, m.Hop.Domain)
 		if err != nil {
 			return 0, err
 		}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math/bits"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,10 +24,14 @@ type StreamLimits struct {
 	Unknown     int // 1,000 that have not sent a SIP message yet; the oldest of them makes room
 
 	FirstByte time.Duration // 30 s from accept to the first byte
+	Handshake time.Duration // 10 s for that of TLS and of a WebSocket together, from accept
 	Message   time.Duration // 30 s from the first byte of a message to its last
 	Idle      time.Duration // 15 min without a message or keepalive; RFC 3261 §18 asks for 64*T1 at least
 	Connect   time.Duration // 3 s for a connection to be made, unless a message says otherwise
 	Write     time.Duration // 10 s without progress while the peer's window is closed
+
+	Computing int // 1 handshake for two processors that computes at the same time
+	Serving   int // 32 files on their way, beside WebSockets
 
 	QueueMessages int // 64 waiting on one connection
 	QueueBytes    int // 256 KiB of them
@@ -49,10 +55,13 @@ func (l *StreamLimits) fill() {
 	orInt(&l.PerSource, 256)
 	orInt(&l.Unknown, 1_000)
 	orDuration(&l.FirstByte, 30*time.Second)
+	orDuration(&l.Handshake, 10*time.Second)
 	orDuration(&l.Message, 30*time.Second)
 	orDuration(&l.Idle, 15*time.Minute)
 	orDuration(&l.Connect, 3*time.Second)
 	orDuration(&l.Write, 10*time.Second)
+	orInt(&l.Computing, max(runtime.GOMAXPROCS(0)/2, 1))
+	orInt(&l.Serving, 32)
 	orInt(&l.QueueMessages, 64)
 	orInt(&l.QueueBytes, 256<<10)
 	l.Connections = min(l.Connections, maxSlots/2)
@@ -86,6 +95,8 @@ type Streams struct {
 	limits StreamLimits
 	lanes  chan *lane
 	slots  []slot
+	shakes chan struct{} // held by a handshake that computes
+	files  chan struct{} // held by a file on its way
 	done   chan struct{} // closed by Close
 
 	now    atomic.Int64 // a clock.Instant, as old as the pace of Serve: precise enough for limits of seconds
@@ -100,6 +111,8 @@ type Streams struct {
 	routes  map[route]*Conn
 	sources map[netip.Addr]int // accepted connections by source
 	unknown list.List          // of *Conn, oldest first
+
+	listeners []*TCP // those that are not closed
 }
 
 // slot is a place in the table.
@@ -109,10 +122,13 @@ type slot struct {
 }
 
 // route is what makes a connection fit for a request (RFC 3261 §18.1.1): the
-// same listener and the same far end, whoever opened it.
+// same listener and the same far end, whoever opened it. With TLS the far end must
+// have proven to be the domain that the request is for, so that the address alone
+// finds nothing but a flow that is there (RFC 5923 §8.1).
 type route struct {
 	listener *TCP
 	remote   netip.AddrPort
+	domain   flow.Domain
 }
 
 // Errors of messages that found no connection.
@@ -121,6 +137,8 @@ var (
 	ErrFull    = errors.New("transport: no room for another connection")
 	ErrQueue   = errors.New("transport: the connection's queue is full")
 	ErrConnect = errors.New("transport: no connection in time")
+	ErrDomain  = errors.New("transport: TLS to a peer that need not prove who it is")
+	ErrDial    = errors.New("transport: a WebSocket is made by its client")
 )
 
 // NewStreams returns Streams without connections. Serve and Close must follow.
@@ -130,6 +148,8 @@ func NewStreams(cfg StreamConfig) *Streams {
 		limits:  cfg.Limits,
 		lanes:   make(chan *lane, max(cfg.Lanes, 1)),
 		slots:   make([]slot, 1<<bits.Len(uint(2*max(cfg.Limits.Connections, maxLeaving)-1))),
+		shakes:  make(chan struct{}, cfg.Limits.Computing),
+		files:   make(chan struct{}, cfg.Limits.Serving),
 		done:    make(chan struct{}),
 		routes:  map[route]*Conn{},
 		sources: map[netip.Addr]int{},
@@ -199,12 +219,19 @@ func (s *Streams) Close() {
 	s.group.Wait()
 }
 
+// forget takes a listener off the list of those whose certificates are watched.
+func (s *Streams) forget(t *TCP) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = slices.DeleteFunc(slices.Clone(s.listeners), func(x *TCP) bool { return x == t })
+}
+
 // find is the connection of a listener that a hop names, or nil.
 func (s *Streams) find(to *TCP, hop *flow.Hop) *Conn {
 	if hop.Conn == flow.Existing {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.routes[route{to, hop.Remote}]
+		return s.routes[route{listener: to, remote: hop.Remote}]
 	}
 	c := s.slots[int(hop.Conn)&(len(s.slots)-1)].conn.Load()
 	if c == nil || c.number != hop.Conn || c.to != to {
@@ -216,10 +243,20 @@ func (s *Streams) find(to *TCP, hop *flow.Hop) *Conn {
 // reach is the connection to remote by the listener to: one that is open or
 // being made, else a new one. fresh tells that it is new: the caller puts in what
 // it is made for, so that it fails with it if it fails, and then calls begin.
-func (s *Streams) reach(to *TCP, remote netip.AddrPort) (c *Conn, fresh bool, err error) {
+func (s *Streams) reach(to *TCP, remote netip.AddrPort, domain flow.Domain) (c *Conn, fresh bool, err error) {
+	switch to.protocol {
+	case flow.TCP:
+		domain = flow.Domain{}
+	case flow.TLS:
+		if domain.IsZero() {
+			return nil, false, ErrDomain
+		}
+	default:
+		return nil, false, ErrDial // RFC 7118 §5.3
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	key := route{to, remote}
+	key := route{to, remote, domain}
 	if c := s.routes[key]; c != nil {
 		return c, false, nil
 	}
@@ -229,10 +266,11 @@ func (s *Streams) reach(to *TCP, remote netip.AddrPort) (c *Conn, fresh bool, er
 	}
 	c = newConn(s, to)
 	c.opened = true
-	c.flow.Remote = remote
+	c.flow.Remote, c.domain = remote, domain
 	c.kick = make(chan struct{}, 1)
 	c.known.Store(true) // the peer was chosen by us
 	s.place(c)
+	s.route(c)
 	s.group.Add(1) // Close waits for it from now on
 	return c, true, nil
 }
@@ -248,8 +286,7 @@ func (s *Streams) begin(c *Conn, local netip.Addr) {
 // admit takes a new connection into the table, or says why not. When there are
 // too many of which nothing is known the oldest of those makes room: it has had
 // more time than any honest peer needs.
-func (s *Streams) admit(c *Conn) (refused *atomic.Uint64, victim *Conn) {
-	source := sourceOf(c.flow.Remote.Addr())
+func (s *Streams) admit(c *Conn, source netip.Addr, serve func()) (refused *atomic.Uint64, victim *Conn) {
 	n := &c.to.counters
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -269,13 +306,36 @@ func (s *Streams) admit(c *Conn) (refused *atomic.Uint64, victim *Conn) {
 		victim.leaving = true
 		s.leaving++
 	}
-	if source.IsValid() {
-		s.sources[source]++
-	}
+	s.count(c, source)
 	c.stranger = s.unknown.PushBack(c)
 	s.place(c)
-	s.group.Go(c.serve)
+	if c.state == connOpen {
+		s.route(c)
+	}
+	s.group.Go(serve)
 	return nil, victim
+}
+
+// count has c counted under a source, unless it is one that is exempt.
+func (s *Streams) count(c *Conn, source netip.Addr) {
+	if c.counted = source; source.IsValid() {
+		s.sources[source]++
+	}
+}
+
+// carried makes c the connection of remote, as a proxy has told. It returns false
+// when that has too many.
+func (s *Streams) carried(c *Conn, remote netip.AddrPort) bool {
+	source := sourceOf(remote.Addr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if source.IsValid() && s.sources[source] >= s.limits.PerSource {
+		c.to.counters.refusedSource.Add(1)
+		return false
+	}
+	c.flow.Remote = remote
+	s.count(c, source)
+	return true
 }
 
 // oldest takes the unknown connection that has been there longest off its list.
@@ -323,9 +383,21 @@ func (s *Streams) place(c *Conn) {
 	s.cursor = (s.cursor + 1) % len(s.slots)
 	s.open++
 	c.to.counters.open.Add(1)
-	if key := (route{c.to, c.flow.Remote}); s.routes[key] == nil {
-		s.routes[key] = c
+}
+
+// route lets new messages find c, under each of its keys that is free.
+func (s *Streams) route(c *Conn) {
+	for _, key := range c.keys() {
+		if s.routes[key] == nil {
+			s.routes[key] = c
+		}
 	}
+}
+
+// keys are the two under which a connection is found at its far end: as a flow,
+// and as one whose domain was proven when it was made. They may be the same.
+func (c *Conn) keys() [2]route {
+	return [2]route{{listener: c.to, remote: c.flow.Remote}, {c.to, c.flow.Remote, c.domain}}
 }
 
 // recognise takes c, which has sent a SIP message, out of the unknown.
@@ -343,9 +415,16 @@ func (s *Streams) recognise(c *Conn) {
 func (s *Streams) unroute(c *Conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if key := (route{c.to, c.flow.Remote}); s.routes[key] == c {
-		delete(s.routes, key)
+	c.unrouted = true
+	keys := c.keys()
+	for _, list := range [2][]route{keys[:], c.aliases} {
+		for _, key := range list {
+			if s.routes[key] == c {
+				delete(s.routes, key)
+			}
+		}
 	}
+	c.aliases = nil
 }
 
 // remove takes c out of the table.
@@ -357,9 +436,9 @@ func (s *Streams) remove(c *Conn) {
 		s.unknown.Remove(c.stranger)
 		c.stranger = nil
 	}
-	if source := sourceOf(c.flow.Remote.Addr()); !c.opened && source.IsValid() {
-		if s.sources[source]--; s.sources[source] <= 0 {
-			delete(s.sources, source)
+	if c.counted.IsValid() {
+		if s.sources[c.counted]--; s.sources[c.counted] <= 0 {
+			delete(s.sources, c.counted)
 		}
 	}
 	s.slots[int(c.number)&(len(s.slots)-1)].conn.Store(nil)

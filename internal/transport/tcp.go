@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
+	"viaduct/internal/certificate"
 	"viaduct/internal/flow"
 )
 
@@ -16,15 +20,23 @@ import (
 type TCPConfig struct {
 	Listener flow.Listener  // goes into every Flow
 	Bind     netip.AddrPort // one address or one wildcard; port 0 lets the kernel choose
+	Protocol flow.Protocol  // TCP, or what is spoken over it: TLS, WS, WSS; None means TCP
+	Settings Settings
 }
 
-// TCP is one bound address, and in whose name connections to others are made.
+// TCP is one bound address, and in whose name connections to others are made:
+// of TCP itself or of one of those that are spoken over it.
 type TCP struct {
 	// set at construction, then constant
 	streams  *Streams
 	socket   *net.TCPListener
 	bind     netip.AddrPort
 	listener flow.Listener
+	protocol flow.Protocol
+
+	settings atomic.Pointer[Settings]
+	watching sync.Mutex // of who swaps certificates; guards watch
+	watch    certificate.Watch
 
 	counters streamCounters
 }
@@ -35,6 +47,16 @@ func (s *Streams) ListenTCP(ctx context.Context, cfg TCPConfig) (*TCP, error) {
 	if !cfg.Bind.Addr().IsValid() {
 		return nil, errors.New("transport: listener has no address")
 	}
+	if cfg.Protocol == flow.None {
+		cfg.Protocol = flow.TCP
+	}
+	word := strings.ToLower(cfg.Protocol.String())
+	switch {
+	case !cfg.Protocol.Reliable():
+		return nil, fmt.Errorf("listen %s %s: not a transport over TCP", word, cfg.Bind)
+	case cfg.Protocol.Secure() && cfg.Settings.TLS == nil:
+		return nil, fmt.Errorf("listen %s %s: no certificate", word, cfg.Bind)
+	}
 	bind := netip.AddrPortFrom(cfg.Bind.Addr().Unmap(), cfg.Bind.Port())
 	network := "tcp4"
 	if bind.Addr().Is6() {
@@ -44,15 +66,20 @@ func (s *Streams) ListenTCP(ctx context.Context, cfg TCPConfig) (*TCP, error) {
 	lc := net.ListenConfig{KeepAliveConfig: keepAlive}
 	l, err := lc.Listen(ctx, network, bind.String())
 	if err != nil {
-		return nil, fmt.Errorf("listen tcp %s: %w", bind, unwrapBind(err))
+		return nil, fmt.Errorf("listen %s %s: %w", word, bind, unwrapBind(err))
 	}
 	socket, ok := l.(*net.TCPListener)
 	if !ok {
 		_ = l.Close() // nothing was accepted
-		return nil, fmt.Errorf("listen tcp %s: unexpected listener type %T", bind, l)
+		return nil, fmt.Errorf("listen %s %s: unexpected listener type %T", word, bind, l)
 	}
 	port := endOf(socket.Addr()).Port()
-	return &TCP{streams: s, socket: socket, bind: netip.AddrPortFrom(bind.Addr(), port), listener: cfg.Listener}, nil
+	t := &TCP{streams: s, socket: socket, bind: netip.AddrPortFrom(bind.Addr(), port), listener: cfg.Listener, protocol: cfg.Protocol}
+	t.Use(cfg.Settings)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listeners = append(s.listeners, t)
+	return t, nil
 }
 
 // keepAlive finds peers that vanished while idle within 2 minutes; those that
@@ -76,15 +103,38 @@ func (t *TCP) Addr() netip.AddrPort { return t.bind }
 // Listener is the number of the listener.
 func (t *TCP) Listener() flow.Listener { return t.listener }
 
+// Protocol is what is spoken on the connections of t.
+func (t *TCP) Protocol() flow.Protocol { return t.protocol }
+
+// Streams are all connections of the process.
+func (t *TCP) Streams() *Streams { return t.streams }
+
+// Use has all that begins from now on go by s. Connections that are there stay as
+// they are.
+func (t *TCP) Use(s Settings) {
+	t.watching.Lock()
+	defer t.watching.Unlock()
+	t.settings.Store(&s)
+}
+
 // Counters reads the counters of the connections of t.
-func (t *TCP) Counters() StreamCounters { return t.counters.snapshot() }
+func (t *TCP) Counters() StreamCounters {
+	c := t.counters.snapshot()
+	if x := t.settings.Load().TLS; x != nil {
+		c.Expiries = x.Expiries()
+	}
+	return c
+}
 
 // NewSender returns a StreamSender that can send by t, and by all others of the
 // same Streams.
 func (t *TCP) NewSender() *StreamSender { return t.streams.NewSender() }
 
 // Close ends Serve. Connections stay: End and Streams.Close end them.
-func (t *TCP) Close() error { return t.socket.Close() }
+func (t *TCP) Close() error {
+	t.streams.forget(t)
+	return t.socket.Close()
+}
 
 // End has all connections of t end. It waits for none of them, and they tell of
 // it as of any other end.
@@ -137,7 +187,8 @@ func (s *Streams) wait(d time.Duration) bool {
 	}
 }
 
-// accept begins to serve conn, or closes it at a bound.
+// accept begins to serve conn, or closes it at a bound. A connection that a proxy
+// carries is counted when it has told whose it is.
 func (t *TCP) accept(conn *net.TCPConn) {
 	c := newConn(t.streams, t)
 	if err := c.attach(conn); err != nil {
@@ -145,8 +196,16 @@ func (t *TCP) accept(conn *net.TCPConn) {
 		t.counters.acceptErrors.Add(1)
 		return
 	}
-	c.state = connOpen
-	refused, victim := t.streams.admit(c)
+	use := t.settings.Load()
+	serve, source := c.serve, sourceOf(c.flow.Remote.Addr())
+	proxied := use.isProxy(c.flow.Remote.Addr())
+	if proxied {
+		source = netip.Addr{}
+	}
+	if c.state = connOpen; proxied || t.protocol != flow.TCP {
+		c.state, serve = connShaking, func() { c.prepare(use, proxied) }
+	}
+	refused, victim := t.streams.admit(c, source, serve)
 	if refused != nil {
 		refused.Add(1)
 		_ = conn.Close() // nothing was sent on it

@@ -27,11 +27,12 @@ type hall struct {
 	t   testing.TB
 	tcp *TCP
 
-	mu     sync.Mutex
-	got    []Packet // copies
-	gone   []flow.Flow
-	failed []Failure
-	turns  int
+	mu      sync.Mutex
+	got     []Packet // copies
+	gone    []flow.Flow
+	failed  []Failure
+	notices []Notice
+	turns   int
 
 	quiet atomic.Bool // nothing is recorded
 
@@ -41,9 +42,14 @@ type hall struct {
 
 func newHall(t testing.TB, limits StreamLimits, answer func(*Packet, *effect.List)) *hall {
 	t.Helper()
+	return newHallOf(t, flow.TCP, Settings{}, limits, answer)
+}
+
+func newHallOf(t testing.TB, p flow.Protocol, use Settings, limits StreamLimits, answer func(*Packet, *effect.List)) *hall {
+	t.Helper()
 	h := &hall{t: t, answer: answer}
 	h.Streams = NewStreams(StreamConfig{Limits: limits, Lanes: 2, NewTurn: h.newTurn})
-	tcp, err := h.ListenTCP(context.Background(), TCPConfig{Listener: 3, Bind: netip.MustParseAddrPort("127.0.0.1:0")})
+	tcp, err := h.ListenTCP(context.Background(), TCPConfig{Listener: 3, Bind: netip.MustParseAddrPort("127.0.0.1:0"), Protocol: p, Settings: use})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,6 +103,7 @@ func (h *hall) newTurn() func(*Batch) {
 			h.got = append(h.got, p)
 		}
 		h.gone = append(h.gone, b.Gone...)
+		h.notices = append(h.notices, b.Notices...)
 		h.failed = append(append(h.failed, b.Trouble.Failed...), trouble.Failed...)
 		trouble.Reset()
 	}
@@ -449,7 +456,7 @@ func TestConnectionsOfOneSourceAreBounded(t *testing.T) {
 	s.sources[netip.MustParseAddr("192.0.2.1")] = 2 // two are open
 	c := newConn(s, &TCP{streams: s})
 	c.flow.Remote = netip.MustParseAddrPort("192.0.2.1:5060")
-	if refused, _ := s.admit(c); refused != &c.to.counters.refusedSource {
+	if refused, _ := s.admit(c, c.flow.Remote.Addr(), nil); refused != &c.to.counters.refusedSource {
 		t.Error("a third was taken")
 	}
 	if s.Open() != 0 || s.Unknown() != 0 {
