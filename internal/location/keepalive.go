@@ -20,39 +20,47 @@ const Whole Share = 1 << 32
 // keeps nothing of b.
 func (d *Directory) Kept(now clock.Instant, from Cursor, until Share, most int, see func(b *Binding)) Cursor {
 	last := Cursor(until >> 24)
+	w := walk{now: now, most: most, see: see}
 	for n := from >> slotBits; n < stripes && n <= last; n++ {
 		part := uint64(1 << 24)
 		if n == last {
 			part = uint64(until & (1<<24 - 1))
 		}
-		if from = d.stripes[n].kept(now, from, part, &most, see); from>>slotBits == n {
+		if from = d.stripes[n].kept(&w, from, part); from>>slotBits == n {
 			break
 		}
 	}
 	return from
 }
 
+// walk is one call of Kept.
+type walk struct {
+	now     clock.Instant
+	most    int // how many may still be handed out
+	see     func(b *Binding)
+	binding Binding
+}
+
 // kept walks one stripe up to a part of it, in 2^-24, and returns the cursor after
 // it: in the next stripe when it is through.
-func (s *stripe) kept(now clock.Instant, from Cursor, part uint64, most *int, see func(b *Binding)) Cursor {
+func (s *stripe) kept(w *walk, from Cursor, part uint64) Cursor {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i, end := uint64(from)&(1<<slotBits-1), uint64(len(s.slots))*part>>24
-	var b Binding
 	for ; i < end; i++ {
-		if *most <= 0 {
+		if w.most <= 0 {
 			return Cursor(s.number)<<slotBits | Cursor(i)
 		}
 		if s.slots[i].at == (place{}) {
 			continue
 		}
 		for p := s.record(uint32(i)).bindings(); len(p) > 0; p = p.next() {
-			if Flags(p[atFlags])&Keepalive == 0 || p.expires() <= now {
+			if Flags(p[atFlags])&Keepalive == 0 || p.expires() <= w.now {
 				continue
 			}
-			p.read(&b)
-			see(&b)
-			*most--
+			p.read(&w.binding)
+			w.see(&w.binding)
+			w.most--
 		}
 	}
 	if part == 1<<24 {
