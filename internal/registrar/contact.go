@@ -102,8 +102,8 @@ func (r *Registrar) grant(c *contact, s *Settings) *Refusal {
 // tooBrief is the 423, with the interval that would do (RFC 3261 §20.23).
 func (r *Registrar) tooBrief(s *Settings) *Refusal {
 	r.lines = append(r.lines[:0], "Min-Expires: "...)
-	r.lines = appendSeconds(r.lines, s.MinExpires)
-	return r.refuse(423, "").with(append(r.lines, "\r\n"...))
+	r.lines = append(appendSeconds(r.lines, s.MinExpires), "\r\n"...)
+	return r.refuse(423, "").with(r.lines)
 }
 
 // seconds reads delta-seconds as RFC 3261 §10.2 wants it: what is too large is the

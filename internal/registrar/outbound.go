@@ -124,7 +124,8 @@ func (r *Registrar) readTags() *Refusal {
 		r.lines = append(r.lines, it.Value.Text...)
 	}
 	if len(r.lines) > none {
-		return r.refuse(420, "").with(append(r.lines, "\r\n"...))
+		r.lines = append(r.lines, "\r\n"...)
+		return r.refuse(420, "").with(r.lines)
 	}
 	return nil
 }

@@ -43,11 +43,14 @@ type desk struct {
 	now  clock.Instant
 	from flow.Flow
 	found location.Found
+
+	domains registrar.Domains
+	last    int // status of the last step
 }
 
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d := &desk{t: t, d: location.New(location.Config{}, nil), now: clock.Instant(100 * time.Second)}
+	d := &desk{t: t, d: location.New(location.Config{}, nil), now: clock.Instant(100 * time.Second), domains: served}
 	d.s.Prepare()
 	keys, err := registrar.NewKeys([]byte("a secret of the tests"))
 	if err != nil {
@@ -111,20 +114,10 @@ func (d *desk) wire(wire []byte) answer {
 	if err := m.Check(); err != nil {
 		d.t.Fatalf("%v in\n%s", err, wire)
 	}
-	switch d.r.Begin(&m, d.from, &d.s, served) {
-	case registrar.Refused:
-		return d.refused()
-	case registrar.Change:
-		if d.r.Commit(d.now, &d.s, d.d, 1) == location.Refused {
-			return d.refused()
-		}
+	lines := d.step(&m, nil)
+	if d.last == 200 {
+		return answer{200, "OK", string(lines)}
 	}
-	d.d.Lookup(d.now, d.r.AOR(), &d.found)
-	lines := d.r.AppendOK(nil, d.now, &m, d.from, &d.s, served, d.found.Bindings)
-	return answer{200, "OK", string(lines)}
-}
-
-func (d *desk) refused() answer {
 	f := d.r.Refusal()
 	reason := f.Reason
 	if reason == "" {
@@ -311,4 +304,21 @@ func showBinding(b *location.Binding) string {
 		}
 	}
 	return s.String()
+}
+
+// step is what a proxy does with a REGISTER, and nothing else.
+func (d *desk) step(m *sip.Message, out []byte) []byte {
+	d.last = 200
+	switch d.r.Begin(m, d.from, &d.s, d.domains) {
+	case registrar.Refused:
+		d.last = d.r.Refusal().Status
+		return out
+	case registrar.Change:
+		if d.r.Commit(d.now, &d.s, d.d, 1) == location.Refused {
+			d.last = d.r.Refusal().Status
+			return out
+		}
+	}
+	d.d.Lookup(d.now, d.r.AOR(), &d.found)
+	return d.r.AppendOK(out, d.now, m, d.from, &d.s, d.domains, d.found.Bindings)
 }
