@@ -90,6 +90,7 @@ var proxyFamilies = []family{
 	count("requests_forwarded_total", "Copies of requests forwarded through a client transaction (RFC 3261 §16.6).", func(s *engine.Stats) uint64 { return s.Proxy.Forwarded }),
 	count("responses_forwarded_total", "Responses forwarded upstream (RFC 3261 §16.7).", func(s *engine.Stats) uint64 { return s.Proxy.Relayed }),
 	count("trying_sent_total", "100 Trying sent by the proxy (RFC 3261 §17.2.1).", func(s *engine.Stats) uint64 { return s.Proxy.Trying }),
+	count("requests_passed_on_total", "Requests forwarded in stateless mode (RFC 3261 §16.11), every copy counted.", func(s *engine.Stats) uint64 { return s.Proxy.PassedOn }),
 	count("acks_forwarded_total", "ACKs of 2xx forwarded (RFC 3261 §16.11).", func(s *engine.Stats) uint64 { return s.Proxy.AcksForwarded }),
 	count("cancels_matched_total", "CANCELs that matched an INVITE (RFC 3261 §16.10).", func(s *engine.Stats) uint64 { return s.Proxy.Cancels }),
 	count("cancels_forwarded_total", "CANCELs that matched nothing and were forwarded (RFC 3261 §16.10).", func(s *engine.Stats) uint64 { return s.Proxy.CancelsRelayed }),

@@ -70,3 +70,29 @@ func TestOtherStepsAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+// In stateless mode nothing allocates: a request, what follows it, a refusal, a
+// caller behind a NAT, and the responses to all of these.
+func TestStatelessStepsAllocateNothing(t *testing.T) {
+	p := newPlayerOf(t, statelessBenchConfig)
+	nat := strings.NewReplacer("127.0.0.1:5080;branch", "127.0.0.9;rport;branch")
+	old := strings.NewReplacer(";branch=z9hG4bK", ";x=")
+	for name, wire := range map[string][]byte{
+		"INVITE":     bytes.Clone(p.request("INVITE", 1, "", sdp)),
+		"CANCEL":     bytes.Clone(p.request("CANCEL", 1, "", "")),
+		"behind NAT": []byte(nat.Replace(string(p.request("INVITE", 1, "", sdp)))),
+		"RFC 2543":   []byte(old.Replace(string(p.request("INVITE", 1, "", sdp)))),
+		"refused":    bytes.Clone(p.request("INVITE", 1, "Proxy-Require: a, b\r\n", "")),
+	} {
+		if allocs := testing.AllocsPerRun(200, func() { p.step(wire, p.caller) }); allocs != 0 {
+			t.Errorf("%s: %v allocations", name, allocs)
+		}
+		if name == "refused" {
+			continue
+		}
+		back := response(bytes.Clone(p.sent()), "200 OK")
+		if allocs := testing.AllocsPerRun(200, func() { p.step(back, p.callee) }); allocs != 0 || len(p.fx.Sends) != 1 {
+			t.Errorf("response to %s: %v allocations, %d sent", name, allocs, len(p.fx.Sends))
+		}
+	}
+}

@@ -36,11 +36,13 @@ rule "all" {
 }
 `
 
-func newPlayer(tb testing.TB) *player {
+func newPlayer(tb testing.TB) *player { return newPlayerOf(tb, benchConfig) }
+
+func newPlayerOf(tb testing.TB, config string) *player {
 	addr := netip.MustParseAddrPort
 	proxyAt := addr("127.0.0.1:5060")
 	setup := &siptest.Setup{
-		TB: tb, Name: "bench", Config: benchConfig, Start: clock.Instant(100 * time.Second),
+		TB: tb, Name: "bench", Config: config, Start: clock.Instant(100 * time.Second),
 		Listeners: []siptest.Listener{{Name: "proxy", Protocol: flow.UDP, Addr: proxyAt}},
 	}
 	return &player{
@@ -299,4 +301,34 @@ func BenchmarkExchange(b *testing.B) {
 		p.step(busy, p.callee)
 		p.step(ack, p.caller)
 	}
+}
+
+const statelessBenchConfig = `
+server { mode = "stateless" }
+group "nodes" {
+  target "sip:127.0.0.1:5070" {}
+  target "sip:127.0.0.1:5071" {}
+  target "sip:127.0.0.1:5072" {}
+}
+rule "all" { send = group.nodes }
+`
+
+// BenchmarkStateless measures one step in stateless mode, parsing included.
+func BenchmarkStateless(b *testing.B) {
+	p := newPlayerOf(b, statelessBenchConfig)
+	invite := bytes.Clone(p.request("INVITE", 1, "", sdp))
+	b.Run("request", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.step(invite, p.caller)
+		}
+	})
+	p.step(invite, p.caller)
+	ok := response(bytes.Clone(p.sent()), "200 OK")
+	b.Run("response", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.step(ok, p.callee)
+		}
+	})
 }

@@ -25,7 +25,8 @@ rule "others" {
 // trustedAt may pre-load a Route in openConfig.
 const trustedAt = "198.51.100.200:5060"
 
-// Proves: VL-1, VL-2, VL-3, VL-4, VL-5, VL-8, VL-15, VL-18, SX-5, SX-20, SX-21, SX-28, UR-5, UR-10, UR-11, UR-16, FW-20
+// The checks are the same in both modes.
+// Proves: VL-1, VL-2, VL-3, VL-4, VL-5, VL-8, VL-9, VL-15, VL-18, SX-5, SX-20, SX-21, SX-28, UR-5, UR-10, UR-11, UR-16, FW-20
 func TestValidation(t *testing.T) {
 	t.Parallel()
 	const to = "INVITE sip:bob@203.0.113.7 SIP/2.0"
@@ -73,22 +74,24 @@ func TestValidation(t *testing.T) {
 	// 405 needs a place without the rule for others.
 	closed := strings.Replace(openConfig, "  send = request_uri", "  when = dest.domain == \"203.0.113.7\"\n  send = request_uri", 1)
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := newStage(t, closed)
-			got := s.receive(aliceAt, s.compose(c.start, c.lines...))
-			if c.status == 0 {
-				s.relayed(got, bobAt)
-				return
-			}
-			x := s.refused(got, c.status)
-			if x.hop.Remote.String() != aliceAt {
-				t.Errorf("the answer went to %s", x.hop.Remote)
-			}
-			if allow := x.Has("Allow"); allow != (c.status == 405) {
-				t.Errorf("Allow is there: %v", allow)
-			}
-		})
+		for _, mode := range []string{"stateful", "stateless"} {
+			t.Run(c.name+"/"+mode, func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t, inMode(mode, closed))
+				got := s.receive(aliceAt, s.compose(c.start, c.lines...))
+				if c.status == 0 {
+					s.relayed(got, bobAt)
+					return
+				}
+				x := s.refused(got, c.status)
+				if x.hop.Remote.String() != aliceAt {
+					t.Errorf("the answer went to %s", x.hop.Remote)
+				}
+				if allow := x.Has("Allow"); allow != (c.status == 405) {
+					t.Errorf("Allow is there: %v", allow)
+				}
+			})
+		}
 	}
 }
 

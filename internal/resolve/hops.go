@@ -235,3 +235,8 @@ func Fixed(p flow.Protocol, addrs ...netip.AddrPort) Hops {
 	}
 	return newHops(p, targets)
 }
+
+// Equal is the answer that one host has these addresses, all of the same rank.
+func Equal(p flow.Protocol, addrs ...netip.AddrPort) Hops {
+	return newHops(p, []target{newTarget("", 0, 0, slices.Clone(addrs))})
+}
