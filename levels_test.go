@@ -25,6 +25,7 @@ var levels = map[string]int{
 	"viaduct/internal/wheel":           1,
 	"viaduct/internal/effect":          1,
 	"viaduct/internal/host":            1,
+	"viaduct/internal/certificate":     1,
 	"viaduct/internal/transaction":     2,
 	"viaduct/internal/auth":            2,
 	"viaduct/internal/identity":        2,
