@@ -5,7 +5,7 @@
 //	   │ transport.Batch                              │               │
 //	   ▼                                              ▼               ▼
 //	┌─────────────────────────── worker ────────────────────────────────────┐
-//	│ Parse ─▶ ShardOf ─▶ lock │ Core.Packet  │ unlock ─▶ … next packet     │
+//	│ Parse ─▶ PlaceOf ─▶ lock │ Core.Packet  │ unlock ─▶ … next packet     │
 //	│ due shards ───────▶ lock │ Core.Expire  │ unlock                      │
 //	│ flush: trace, send by listener, notes                                 │
 //	│ what failed ──────▶ lock │ Core.Broken  │ unlock ─▶ flush again       │

@@ -45,7 +45,7 @@ type fake struct {
 	draining bool
 }
 
-func (f *fake) Packet(_ clock.Instant, m *sip.Message, from flow.Flow, _ *proxy.Snapshot, fx *effect.List) {
+func (f *fake) Packet(_ clock.Instant, m *sip.Message, _ *proxy.Place, from flow.Flow, _ *proxy.Snapshot, fx *effect.List) {
 	if f.packet == nil {
 		fx.Send(from.Hop(), fx.Copy(m.Wire()), 0)
 		return

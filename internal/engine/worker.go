@@ -28,6 +28,7 @@ type worker struct {
 	// of the step in progress
 	held *shard // whose lock is held
 	m    sip.Message
+	at   proxy.Place // of the message in m
 }
 
 func (e *Engine) newWorker(index int) *worker {
@@ -75,8 +76,9 @@ func (w *worker) packet(p *transport.Packet) {
 		return
 	}
 	p.Parsed = true
-	c := w.lock(proxy.ShardOf(&w.m, len(w.e.shards)))
-	c.Packet(w.now, &w.m, p.From, w.inForce.snapshot, &w.fx)
+	w.at = proxy.PlaceOf(&w.m, len(w.e.shards))
+	c := w.lock(w.at.Shard)
+	c.Packet(w.now, &w.m, &w.at, p.From, w.inForce.snapshot, &w.fx)
 	w.unlock()
 }
 

@@ -78,21 +78,32 @@ func NewCore(cfg Config, now clock.Instant, s *Snapshot) *Core {
 	}
 }
 
-// ShardOf tells which of n shards must have m. A request goes by its top Via
-// branch, which its CANCEL and the ACK of a non-2xx carry too; a response by the
-// shard printed in our branch (seams.md §1). What belongs to nobody may go
-// anywhere.
-func ShardOf(m *sip.Message, n int) int {
+// Place is where a message belongs, and what that was found by: whoever chose the
+// shard hands it to Packet, so that it is not found out again under the lock.
+type Place struct {
+	Shard  int
+	key    transaction.Key    // of a request
+	branch transaction.Branch // of a response
+	ours   bool               // branch has the form of ours
+}
+
+// PlaceOf tells which of n shards must have m, which sip.Message.Parse accepted. A
+// request goes by its top Via branch, which its CANCEL and the ACK of a non-2xx
+// carry too; a response by the shard printed in our branch (seams.md §1). What
+// belongs to nobody may go anywhere.
+func PlaceOf(m *sip.Message, n int) (at Place) {
 	if m.IsRequest() {
-		return int(transaction.KeyOf(m).Lo % uint64(n))
+		at.key = transaction.KeyOf(m)
+		at.Shard = int(at.key.Lo % uint64(n))
+		return at
 	}
 	if v, err := m.TopVia(); err == nil {
-		if shard, ok := BranchShard(v.Branch); ok && shard < n {
-			return shard
+		at.branch, at.ours = transaction.ParseBranch(v.Branch)
+		if at.Shard = int(at.branch.Handle.Shard()); !at.ours || at.Shard >= n { // of what went without a transaction
+			at.Shard = int(maphash.Bytes(loopSeed, v.Branch) % uint64(n))
 		}
-		return int(maphash.Bytes(loopSeed, v.Branch) % uint64(n)) // of what went without a transaction
 	}
-	return 0
+	return at
 }
 
 // BranchShard tells which shard a branch parameter names; ok is false when it
@@ -102,10 +113,11 @@ func BranchShard(branch []byte) (shard int, ok bool) {
 	return int(b.Handle.Shard()), ok
 }
 
-// Packet takes one message that sip.Message.Parse accepted.
-func (c *Core) Packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+// Packet takes one message that sip.Message.Parse accepted, at the place that
+// PlaceOf told.
+func (c *Core) Packet(now clock.Instant, m *sip.Message, at *Place, from flow.Flow, s *Snapshot, fx *effect.List) {
 	before := len(fx.Sends)
-	c.packet(now, m, from, s, fx)
+	c.packet(now, m, at, from, s, fx)
 	if sends := fx.Sends[before:]; len(sends) > 0 {
 		call := uint32(maphash.Bytes(loopSeed, m.CallIDValue())) | 1
 		for i := range sends { // a message gives rise to those of its own call only
@@ -114,22 +126,22 @@ func (c *Core) Packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 	}
 }
 
-func (c *Core) packet(now clock.Instant, m *sip.Message, from flow.Flow, s *Snapshot, fx *effect.List) {
+func (c *Core) packet(now clock.Instant, m *sip.Message, at *Place, from flow.Flow, s *Snapshot, fx *effect.List) {
 	c.signer.use(s.Keys)
 	if err := m.Check(); err != nil {
 		c.malformed(m, err, from, s, fx)
 		return
 	}
 	if !m.IsRequest() {
-		c.response(now, m, s, fx)
+		c.response(now, m, at, s, fx)
 		return
 	}
 	c.counts.Requests[m.Method()]++
-	if s.Listeners[from.Listener].Stateless && !c.table.Knows(m, transaction.KeyOf(m)) {
+	if s.Listeners[from.Listener].Stateless && !c.table.Knows(m, at.key) {
 		c.passOn(now, m, from, s, fx)
 		return
 	}
-	r := c.table.Request(now, m, transaction.KeyOf(m), from, fx)
+	r := c.table.Request(now, m, at.key, from, fx)
 	switch r.Verdict {
 	case transaction.NewRequest:
 		c.begin(now, r.Server, m, from, s, fx)

@@ -22,6 +22,7 @@ type element struct {
 	core *proxy.Core
 	snap *proxy.Snapshot
 	msg  sip.Message
+	at   proxy.Place
 }
 
 func (e *element) Receive(now clock.Instant, wire []byte, from flow.Flow, fx *effect.List) {
@@ -32,7 +33,8 @@ func (e *element) Receive(now clock.Instant, wire []byte, from flow.Flow, fx *ef
 		}
 		return
 	}
-	e.core.Packet(now, &e.msg, from, e.snap, fx)
+	e.at = proxy.PlaceOf(&e.msg, 1)
+	e.core.Packet(now, &e.msg, &e.at, from, e.snap, fx)
 }
 
 func (e *element) Expire(now clock.Instant, fx *effect.List) { e.core.Expire(now, fx) }

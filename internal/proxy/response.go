@@ -9,7 +9,7 @@ import (
 
 // response takes a response from the wire: RFC 3261 §16.7 and §18.1.2, with the
 // matching of RFC 6026: what belongs to no client transaction is dropped.
-func (c *Core) response(now clock.Instant, m *sip.Message, s *Snapshot, fx *effect.List) {
+func (c *Core) response(now clock.Instant, m *sip.Message, at *Place, s *Snapshot, fx *effect.List) {
 	c.counts.Responses[min(m.Status()/100, 6)]++
 	v, err := m.TopVia()
 	if err != nil || !s.ownSentBy(v) { // §18.1.2
@@ -20,12 +20,11 @@ func (c *Core) response(now clock.Instant, m *sip.Message, s *Snapshot, fx *effe
 		c.forwardResponse(now, m, s, fx)
 		return
 	}
-	branch, ok := transaction.ParseBranch(v.Branch)
-	if !ok {
+	if !at.ours {
 		c.stray(now, m, s, fx)
 		return
 	}
-	client, verdict := c.table.Response(now, m, &branch, fx)
+	client, verdict := c.table.Response(now, m, &at.branch, fx)
 	switch verdict {
 	case transaction.PassUp:
 		c.passUp(now, client, m, fx) // step 1: the branch is found by its slot

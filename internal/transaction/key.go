@@ -23,25 +23,34 @@ const (
 	byRFC2543 = 2
 )
 
-// keyRoom holds what an ordinary key is made of without going to the heap.
-const keyRoom = 512
+// What an ordinary key is made of does not go to the heap, and most fit into less
+// than what an RFC 2543 one takes: room is cleared before it is used.
+const (
+	branchRoom = 160
+	oldRoom    = 512
+)
 
 // KeyOf computes the key of a request.
 func KeyOf(m *sip.Message) Key {
-	var room [keyRoom]byte
 	via, err := m.TopVia()
-	if err == nil && via.HasCookie() {
-		b := append(room[:0], byBranch)
-		b = appendLower(b, via.Branch)
-		b = append(b, 0)
-		b = appendLower(b, via.Host)
-		b = binary.BigEndian.AppendUint16(b, via.Port) // as written: no port is not 5060
-		return Key{Hi: maphash.Bytes(seeds[0], b), Lo: maphash.Bytes(seeds[1], b)}
+	if err != nil || !via.HasCookie() {
+		return keyRFC2543(m)
 	}
-	// RFC 3261 §17.2.3, second half. To tag and method differ between an INVITE,
-	// its ACK and its CANCEL, so they are compared apart (identity). The
-	// Request-URI does not choose the shard: the ACK of a 2xx has another one and
-	// should still meet its INVITE's shard.
+	var room [branchRoom]byte
+	b := append(room[:0], byBranch)
+	b = appendLower(b, via.Branch)
+	b = append(b, 0)
+	b = appendLower(b, via.Host)
+	b = binary.BigEndian.AppendUint16(b, via.Port) // as written: no port is not 5060
+	return Key{Hi: maphash.Bytes(seeds[0], b), Lo: maphash.Bytes(seeds[1], b)}
+}
+
+// keyRFC2543 is RFC 3261 §17.2.3, second half. To tag and method differ between an
+// INVITE, its ACK and its CANCEL, so they are compared apart (identity). The
+// Request-URI does not choose the shard: the ACK of a 2xx has another one and
+// should still meet its INVITE's shard.
+func keyRFC2543(m *sip.Message) Key {
+	var room [oldRoom]byte
 	b := append(room[:0], byRFC2543)
 	b = append(b, m.CallIDValue()...)
 	b = append(b, 0)
@@ -50,7 +59,7 @@ func KeyOf(m *sip.Message) Key {
 	if seq, err := m.Sequence(); err == nil {
 		b = binary.BigEndian.AppendUint32(b, seq.Number)
 	}
-	if err == nil {
+	if via, err := m.TopVia(); err == nil {
 		b = appendLower(b, via.Value.Text)
 	}
 	lo := maphash.Bytes(seeds[1], b)
