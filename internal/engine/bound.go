@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"runtime"
 
@@ -14,7 +13,7 @@ import (
 // bound is what a listener has on the network: one of the two, or none in a hole.
 type bound struct {
 	udp *transport.UDP
-	tcp *transport.TCP
+	tcp *transport.TCP // or what is spoken over it: TLS, WS, WSS
 }
 
 func (b bound) hole() bool { return b.udp == nil && b.tcp == nil }
@@ -24,7 +23,7 @@ func (b bound) protocol() flow.Protocol {
 	case b.udp != nil:
 		return flow.UDP
 	case b.tcp != nil:
-		return flow.TCP
+		return b.tcp.Protocol()
 	}
 	return flow.None
 }
@@ -79,15 +78,12 @@ func asDatagrams(c *transport.StreamCounters) transport.Counters {
 
 // open binds one listener. The error names the address. The reload's lock is
 // held, or nothing runs yet.
-func (e *Engine) open(i flow.Listener, l *proxy.Listener) (b bound, err error) {
-	switch l.Protocol {
-	case flow.UDP:
+func (e *Engine) open(i flow.Listener, l *proxy.Listener, use transport.Settings) (b bound, err error) {
+	if l.Protocol == flow.UDP {
 		b.udp, err = transport.ListenUDP(context.Background(), transport.UDPConfig{Listener: i, Bind: l.Bind, Sockets: e.readers})
-	case flow.TCP:
-		b.tcp, err = e.connections().ListenTCP(context.Background(), transport.TCPConfig{Listener: i, Bind: l.Bind})
-	default:
-		err = fmt.Errorf("listen %s %s: not a transport of this server", l.Protocol, l.Bind)
+		return b, err
 	}
+	b.tcp, err = e.connections().ListenTCP(context.Background(), transport.TCPConfig{Listener: i, Bind: l.Bind, Protocol: l.Protocol, Settings: use})
 	return b, err
 }
 
@@ -127,6 +123,7 @@ func (e *Engine) start(b bound) {
 		if !r.timing {
 			r.timing = true
 			r.group.Go(r.streams.Serve)
+			r.group.Go(r.streams.Watch)
 		}
 		r.group.Go(b.tcp.Serve)
 	}

@@ -36,8 +36,10 @@ type Config struct {
 	Random  func([]byte)           // nil: crypto/rand
 	DNS     DNS                    // whom to ask about names; nobody: every question fails
 	Streams transport.StreamLimits // of connections; zero values: the defaults
-	Log     *slog.Logger           // nil: nothing is logged
-	Notes   Notes                  // nil: notes are dropped
+	// Settings are those of listeners of streams, by flow.Listener.
+	Settings []transport.Settings
+	Log      *slog.Logger // nil: nothing is logged
+	Notes    Notes        // nil: notes are dropped
 }
 
 // Notes takes the core's events. It is called by several goroutines, with no
@@ -74,6 +76,7 @@ type Engine struct {
 	draining atomic.Bool
 	beats    atomic.Uint64
 	panics   panics
+	told     notices
 	counts   counts
 
 	reload   reload // guards itself
@@ -136,7 +139,7 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	f := &inForce{snapshot: &proxy.Snapshot{}}
-	f, opened, err := e.follow(f, cfg.Snapshot)
+	f, opened, err := e.follow(f, cfg.Snapshot, cfg.Settings)
 	if err != nil {
 		closeAll(opened)
 		return nil, err

@@ -111,7 +111,7 @@ func (w *worker) socket(hop *flow.Hop) *transport.Socket {
 // is there, or none.
 func (w *worker) connections(hop *flow.Hop) *transport.TCP {
 	list := w.inForce.listeners
-	if hop.Protocol != flow.TCP || int(hop.Listener) >= len(list) || list[hop.Listener].tcp == nil {
+	if int(hop.Listener) >= len(list) || list[hop.Listener].tcp == nil || list[hop.Listener].tcp.Protocol() != hop.Protocol {
 		return nil
 	}
 	t := list[hop.Listener].tcp

@@ -50,21 +50,27 @@ func (e *Engine) Listeners() []proxy.Listener {
 // protocol and address: a socket that stays is kept, a new one is bound before
 // anything is changed, and an error leaves all as it was. One that s does not
 // have any more, or calls Gone, begins nothing new and is closed when the last
-// transaction on it has ended.
+// transaction on it has ended. settings are those of listeners of streams, by
+// flow.Listener; a listener that has none there keeps its own.
 //
 // Timers T1, T2 and T4 and the bound of transactions hold for the life of the
 // engine.
-func (e *Engine) Reload(s *proxy.Snapshot) error {
+func (e *Engine) Reload(s *proxy.Snapshot, settings ...transport.Settings) error {
 	r := &e.reload
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended || e.draining.Load() {
 		return ErrEnded
 	}
-	next, opened, err := e.follow(e.inForce.Load(), s)
+	next, opened, err := e.follow(e.inForce.Load(), s, settings)
 	if err != nil {
 		closeAll(opened)
 		return err
+	}
+	for i, use := range settings { // it cannot fail any more
+		if i < len(next.listeners) && next.listeners[i].tcp != nil && !next.snapshot.Listeners[i].Gone {
+			next.listeners[i].tcp.Use(use)
+		}
 	}
 	e.inForce.Store(next)
 	e.counts.reloads.Add(1)
@@ -79,7 +85,7 @@ func (e *Engine) Reload(s *proxy.Snapshot) error {
 
 // follow returns what comes after now when the configuration is given, with the
 // sockets that it opened for that, which on an error are the caller's to close.
-func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, opened []bound, err error) {
+func (e *Engine) follow(now *inForce, given *proxy.Snapshot, settings []transport.Settings) (next *inForce, opened []bound, err error) {
 	s := *given
 	s.Listeners = make([]proxy.Listener, max(len(given.Listeners), len(now.listeners)))
 	copy(s.Listeners, given.Listeners)
@@ -98,7 +104,11 @@ func (e *Engine) follow(now *inForce, given *proxy.Snapshot) (next *inForce, ope
 			*l = now.snapshot.Listeners[i]
 			l.Gone = true
 		case have.hole():
-			if have, err = e.open(flow.Listener(i), l); err != nil {
+			var use transport.Settings
+			if i < len(settings) {
+				use = settings[i]
+			}
+			if have, err = e.open(flow.Listener(i), l, use); err != nil {
 				return nil, opened, err
 			}
 			opened = append(opened, have)

@@ -191,11 +191,11 @@ func TestNewRefuses(t *testing.T) {
 		cfg  Config
 		text string
 	}{
-		"no snapshot":       {Config{}, "no snapshot"},
-		"odd shards":        {Config{Snapshot: loopback(), Shards: 3}, "power of two"},
-		"too many shards":   {Config{Snapshot: loopback(), Shards: 512}, "power of two"},
-		"address in use":    {Config{Snapshot: loopback("127.0.0.1:0", taken.String())}, taken.String()},
-		"unknown transport": {Config{Snapshot: tls}, "TLS"},
+		"no snapshot":               {Config{}, "no snapshot"},
+		"odd shards":                {Config{Snapshot: loopback(), Shards: 3}, "power of two"},
+		"too many shards":           {Config{Snapshot: loopback(), Shards: 512}, "power of two"},
+		"address in use":            {Config{Snapshot: loopback("127.0.0.1:0", taken.String())}, taken.String()},
+		"TLS without a certificate": {Config{Snapshot: tls}, "no certificate"},
 	} {
 		e, err := New(c.cfg)
 		if err == nil {

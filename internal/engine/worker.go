@@ -3,6 +3,7 @@ package engine
 import (
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
+	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
 	"viaduct/internal/transport"
 	"viaduct/sip"
@@ -52,6 +53,9 @@ func (w *worker) turn(b *transport.Batch) {
 		w.packet(&b.Packets[i])
 	}
 	w.collect(&b.Trouble)
+	for i := range b.Notices {
+		w.e.notice(&b.Notices[i])
+	}
 	for _, f := range b.Gone {
 		w.over(f)
 	}
@@ -76,6 +80,9 @@ func (w *worker) packet(p *transport.Packet) {
 		return
 	}
 	p.Parsed = true
+	if p.From.Protocol > flow.TCP && !w.fits(p) {
+		return
+	}
 	w.at = proxy.PlaceOf(&w.m, len(w.e.shards))
 	c := w.lock(w.at.Shard)
 	c.Packet(w.now, &w.m, &w.at, p.From, w.inForce.snapshot, &w.fx)
