@@ -173,7 +173,9 @@ func TestTheEndOfABusyFlowIsTakenInParts(t *testing.T) {
 // Proves: TP-10
 func TestWhatGoesByTCPForItsSize(t *testing.T) {
 	t.Parallel()
-	to := func(uri string) string { return fmt.Sprintf("destinations { allow = [\"224.0.1.75\"] }\nrule \"all\" { send = %q }", uri) }
+	to := func(uri string) string {
+		return fmt.Sprintf("destinations { allow = [\"224.0.1.75\"] }\nrule \"all\" { send = %q }", uri)
+	}
 	for _, c := range []struct {
 		name, config string
 		on           []siptest.Listener
