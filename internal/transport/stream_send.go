@@ -32,10 +32,11 @@ func (s *Streams) NewSender() *StreamSender {
 // connections, in order, those for one connection in one write, and takes their
 // Wire away, which marks them as done. It never waits: what the kernel does not
 // take at once goes to the connection's queue, and so does what needs a
-// connection that has to be made first. What cannot be sent is added to t, now
-// or in the turn that tells the end of the connection.
+// connection that has to be made first. A response whose connection is gone goes
+// to the sent-by (RFC 3261 §18.2.2). What cannot be sent is added to t, now or in
+// the turn that tells the end of the connection.
 func (w *StreamSender) Send(to *TCP, list []effect.Send, t *Trouble) {
-	for i := range list {
+	for i := 0; i < len(list); i++ {
 		m := &list[i]
 		if m.Wire == nil || m.Hop.Listener != to.listener || m.Hop.Protocol != to.protocol {
 			continue
@@ -44,22 +45,40 @@ func (w *StreamSender) Send(to *TCP, list []effect.Send, t *Trouble) {
 			w.fail(to, m, t, syscall.EINVAL)
 			continue
 		}
-		w.same = w.same[:0]
-		for j := i; j < len(list) && len(w.same) < width; j++ {
-			n := &list[j]
-			if n.Wire != nil && n.Hop.Listener == m.Hop.Listener && n.Hop.Conn == m.Hop.Conn && n.Hop.Remote == m.Hop.Remote &&
-				n.Hop.Protocol == m.Hop.Protocol && n.Hop.Domain == m.Hop.Domain && n.Fallback == m.Fallback && (n.For == 0) == (m.For == 0) {
-				w.same = append(w.same, j)
-			}
-		}
+		w.gather(list, i)
 		taken, err := w.deliver(to, list)
 		for k, j := range w.same {
-			if k < taken {
-				list[j].Wire = nil
-			} else {
-				w.fail(to, &list[j], t, err)
+			switch n := &list[j]; {
+			case k < taken:
+				n.Wire = nil
+			case n.Hop.Conn != 0 && n.For == 0 && n.Fallback.IsValid() && errors.Is(err, ErrGone):
+				to.counters.fallbacks.Add(1)
+				n.Hop.Conn, n.Hop.Remote, n.Fallback = 0, n.Fallback, netip.AddrPort{} // asked for once
+			default:
+				w.fail(to, n, t, err)
 			}
 		}
+		if m.Wire != nil {
+			i-- // it has another hop now
+		}
+	}
+}
+
+// gather finds the messages from list[i] on that go by the same connection. It
+// stops at one that may go by the same without saying so, because none must pass
+// another: a request to a far end is not named by number, the response is.
+func (w *StreamSender) gather(list []effect.Send, i int) {
+	m := &list[i].Hop
+	w.same = w.same[:0]
+	for j := i; j < len(list) && len(w.same) < width; j++ {
+		n := &list[j].Hop
+		if list[j].Wire == nil || n.Listener != m.Listener || n.Remote != m.Remote || n.Protocol != m.Protocol {
+			continue
+		}
+		if n.Conn != m.Conn || n.Domain != m.Domain {
+			return
+		}
+		w.same = append(w.same, j)
 	}
 }
 
@@ -67,35 +86,24 @@ func (w *StreamSender) Send(to *TCP, list []effect.Send, t *Trouble) {
 // for again.
 const maxFinds = 3
 
-// deliver gives the messages of w.same to their connection. A named connection
-// that is gone is not replaced, except for responses, which then go to the
-// sent-by (RFC 3261 §18.2.2).
+// deliver gives the messages of w.same to their connection. One that is named
+// and gone is not replaced.
 func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err error) {
-	m := &list[w.same[0]]
-	remote := m.Hop.Remote
-	if m.Hop.Conn != 0 {
-		if c := w.streams.find(to, &m.Hop); c != nil {
-			if taken, err = c.put(w, list, w.same); !errors.Is(err, ErrGone) {
-				return taken, err
-			}
+	hop := &list[w.same[0]].Hop
+	if hop.Conn != 0 {
+		if c := w.streams.find(to, hop); c != nil {
+			return c.put(w, list, w.same)
 		}
-		if m.For != 0 || !m.Fallback.IsValid() {
-			return 0, ErrGone
-		}
-		remote = m.Fallback
-		to.counters.fallbacks.Add(uint64(len(w.same)))
-		for _, i := range w.same { // it is asked for once
-			list[i].Hop.Conn, list[i].Hop.Remote, list[i].Fallback = 0, remote, netip.AddrPort{}
-		}
+		return 0, ErrGone
 	}
 	for range maxFinds {
-		c, fresh, err := w.streams.reach(to, remote, m.Hop.Domain)
+		c, fresh, err := w.streams.reach(to, hop.Remote, hop.Domain)
 		if err != nil {
 			return 0, err
 		}
 		taken, err = c.put(w, list, w.same)
 		if fresh {
-			w.streams.begin(c, m.Hop.Local.Addr())
+			w.streams.begin(c, hop.Local.Addr())
 		}
 		if !errors.Is(err, ErrGone) {
 			return taken, err

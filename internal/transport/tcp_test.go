@@ -505,6 +505,43 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
+// Messages of a turn for one connection leave in their order, whoever is to hear
+// of their loss and however the connection is named: a BYE must not pass the ACK
+// before it, nor a NOTIFY the response that it belongs to.
+//
+// Proves: TP-3
+func TestTurnKeepsTheOrderOfAConnection(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, StreamLimits{}, func(*Packet, *effect.List) {})
+	c := h.caller()
+	put(t, c, streamed(0, 0))
+	h.until("the connection", func() bool { return len(h.got) == 1 })
+	by := h.packets()[0].From.Hop()
+	var list []effect.Send
+	var text strings.Builder
+	for n := range 30 {
+		m := effect.Send{Hop: by, Wire: []byte(streamed(n, 0))}
+		switch n % 5 {
+		case 0:
+			m.For = effect.Handle(n + 1)
+		case 1:
+			m.Fallback = netip.MustParseAddrPort("127.0.0.1:1")
+		case 2:
+			m.Hop.Conn, m.For = flow.Existing, effect.Handle(n+1)
+		case 3:
+			m.Hop.Conn = 0
+		}
+		list = append(list, m)
+		text.WriteString(streamed(n, 0))
+	}
+	var lost Trouble
+	h.NewSender().Send(h.tcp, list, &lost)
+	want(t, c, text.String())
+	if len(lost.Failed) > 0 {
+		t.Errorf("lost %v", lost.Failed)
+	}
+}
+
 // A connection that the peer made is used for requests to exactly its far end,
 // and `alias` in a Via changes nothing about that.
 //
