@@ -248,4 +248,3 @@ func TestInstancesOfEveryKind(t *testing.T) {
 		}
 	}
 }
-

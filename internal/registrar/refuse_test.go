@@ -17,7 +17,7 @@ const instance = `+sip.instance="<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>
 
 // Every way to be refused, with the RFC's answer. None leaves a trace.
 //
-// Proves: RG-6, RG-7, RG-15, RG-19, RG-21, RG-27, RG-32, RG-34, RG-35, GR-5, GR-14
+// Proves: RG-6, RG-15, RG-19, RG-21, RG-27, RG-32, RG-34, RG-35, GR-5, GR-14
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 2000)

@@ -1,6 +1,13 @@
 package registrar
 
-import "time"
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"viaduct/sip"
+)
 
 // Settings are what a rule's `register {}` says: immutable, part of a snapshot.
 // Zero values mean the defaults given; Prepare fills them in.
@@ -18,7 +25,7 @@ type Settings struct {
 	// FlowTimer is told to clients with outbound (RFC 5626 §5.4); 0 tells nothing.
 	FlowTimer time.Duration
 	// ServiceRoute is the value of Service-Route in each 200, "" for none (RFC
-	// 3608 §6.3): name-addrs with lr, separated by commas.
+	// 3608 §6.3): see CheckServiceRoute.
 	ServiceRoute string
 	// AnyPath takes a Path from clients that do not say that they support it; else
 	// they are answered 420 (RFC 3327 §5.3).
@@ -71,4 +78,29 @@ func (s *Settings) Prepare() {
 	if s.Expires == 0 {
 		s.Expires = s.MaxExpires
 	}
+}
+
+// CheckServiceRoute judges a value for Settings.ServiceRoute: name-addrs of sip or
+// sips URIs, each with lr (RFC 3608 §6.3).
+func CheckServiceRoute(value string) error {
+	var m sip.Message
+	_ = m.Parse([]byte("REGISTER sip:a SIP/2.0\r\nService-Route: " + value + "\r\n\r\n")) // judged by what it holds
+	n := 0
+	for it := m.Values(sip.ServiceRoute); it.Next(); n++ {
+		a, err := sip.ParseAddress(it.Value.Text)
+		if err != nil || !a.Angle {
+			return fmt.Errorf("%q is no address in angle brackets", it.Value.Text)
+		}
+		u, err := sip.ParseURI(a.URI)
+		if err != nil || !u.IsSIP() {
+			return fmt.Errorf("%q is no sip or sips URI", a.URI)
+		}
+		if !u.LooseRouter() {
+			return fmt.Errorf("%q lacks lr", a.URI)
+		}
+	}
+	if n == 0 || strings.ContainsAny(value, "\r\n") {
+		return errors.New("not one line of addresses")
+	}
+	return nil
 }

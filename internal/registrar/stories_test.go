@@ -17,7 +17,7 @@ func TestIntervals(t *testing.T) { play(t, "interval") }
 // Proves: RG-28
 func TestContactsAreLimited(t *testing.T) { play(t, "limit") }
 
-// Proves: PA-2, PA-4, PA-8, PA-11
+// Proves: PA-2, PA-4, PA-8
 func TestPathAndServiceRoute(t *testing.T) { play(t, "path") }
 
 // Proves: OB-1, OB-2, OB-3, OB-7, OB-14, OB-17, OB-20

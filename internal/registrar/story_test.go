@@ -36,12 +36,12 @@ var served = domains{"example.com", "example.org"}
 
 // desk is a registrar with its directory, and a client that sends to it.
 type desk struct {
-	t    testing.TB
-	r    registrar.Registrar
-	d    *location.Directory
-	s    registrar.Settings
-	now  clock.Instant
-	from flow.Flow
+	t     testing.TB
+	r     registrar.Registrar
+	d     *location.Directory
+	s     registrar.Settings
+	now   clock.Instant
+	from  flow.Flow
 	found location.Found
 
 	domains registrar.Domains
