@@ -12,7 +12,7 @@ import (
 // it cancels. It is answered here, hop by hop, and what it means is done to every
 // branch that is pending; the INVITE is answered by what the branches then say.
 func (c *Core) cancel(now clock.Instant, s, of *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
-	s.Reply, s.SentByPort = replyHop(m, from, snap), sentByPortOf(m, from, snap)
+	s.Reply, s.SentByPort = c.replyHop(m, from, snap), sentByPortOf(m, from, snap)
 	if of == nil {
 		c.cancelUnknown(now, s, m, from, snap, fx)
 		return

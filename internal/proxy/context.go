@@ -66,6 +66,7 @@ type Target struct {
 	next  uint32 // in the set, +1
 	// search is the wait that walks through the hops of its name, +1; 0: it has one hop
 	search uint32
+	domain flow.Domain // that a TLS peer must prove to speak for
 	from   flow.Listener
 	mark   uint16 // of the policy.Group it comes from, for the Route cookie
 	// hasFrom: send from the listener from. direct: flow is the hop; nothing is located.

@@ -58,6 +58,7 @@ type Core struct {
 	rewriter   sip.Rewriter
 	facts      policy.Facts
 	signer     signer
+	domains    domains
 	told       reply  // while what waited for it is taken up again
 	query      []byte // a resolve.Query under construction
 	text       []byte // a URI, a Via or a Route value under construction

@@ -75,6 +75,9 @@ func (c *Core) locate(now clock.Instant, rc *ResponseContext, e *edits, u *sip.U
 			return flow.Hop{}, 503
 		}
 	}
+	if s.speaks.Speaks(flow.TLS) {
+		t.domain = c.domains.of(u.Host) // RFC 5922 §7.3: before maddr and DNS
+	}
 	if maddr := u.MAddr(); maddr != nil {
 		q.Host = maddr
 	}
@@ -118,7 +121,11 @@ func (c *Core) hopTo(rc *ResponseContext, arrival flow.Flow, p flow.Protocol, to
 	if !ok {
 		return flow.Hop{}, 503
 	}
-	return c.permit(rc, arrival, c.hopBy(rc.snap, listener, to))
+	hop := c.hopBy(rc.snap, listener, to)
+	if p == flow.TLS && t != nil {
+		hop.Domain = t.domain
+	}
+	return c.permit(rc, arrival, hop)
 }
 
 // listenerFor chooses the listener to send from (seams.md §6): the one that the

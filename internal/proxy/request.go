@@ -68,7 +68,7 @@ func (r *rejection) with(headers []byte) *rejection {
 
 // begin takes a new request through §16.3 to §16.6.
 func (c *Core) begin(now clock.Instant, s *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
-	s.Reply, s.SentByPort = replyHop(m, from, snap), sentByPortOf(m, from, snap)
+	s.Reply, s.SentByPort = c.replyHop(m, from, snap), sentByPortOf(m, from, snap)
 	rq := &c.rq
 	*rq = request{m: m, from: from, snap: snap, server: s, method: m.Method()}
 	if c.admit(now, rq, fx) {

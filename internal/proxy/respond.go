@@ -86,7 +86,7 @@ func (c *Core) malformed(m *sip.Message, fault error, from flow.Flow, s *Snapsho
 
 // stateless sends a response of our own and forgets it.
 func (c *Core) stateless(m *sip.Message, r *rejection, from flow.Flow, s *Snapshot, fx *effect.List) {
-	fx.Send(replyHop(m, from, s), c.build(m, r, from, s, fx), 0)
+	fx.Send(c.replyHop(m, from, s), c.build(m, r, from, s, fx), 0)
 	if port := sentByPortOf(m, from, s); port != 0 {
 		fx.Sends[len(fx.Sends)-1].Fallback = netip.AddrPortFrom(from.Remote.Addr(), port)
 	}
@@ -145,16 +145,20 @@ func (c *Core) answersItself(now clock.Instant, rq *request, fx *effect.List) bo
 var optionsHeaders = []byte("Accept: */*\r\nAccept-Encoding: identity\r\nAccept-Language: en\r\nSupported:\r\n")
 
 // replyHop is RFC 3261 §18.2.2 for the response to a request that came by from:
-// the connection of a stream; on UDP the maddr of the top Via, else the source
+// the connection of a stream, and with TLS what a new one would have to prove; on UDP the maddr of the top Via, else the source
 // address, at the source port where rport asks for it (RFC 3581 §4) and at the
 // port of sent-by otherwise.
-func replyHop(m *sip.Message, from flow.Flow, s *Snapshot) flow.Hop {
+func (c *Core) replyHop(m *sip.Message, from flow.Flow, s *Snapshot) flow.Hop {
 	hop := from.Hop()
-	if from.Protocol.Reliable() {
+	if from.Protocol.Reliable() && from.Protocol != flow.TLS {
 		return hop
 	}
 	v, err := m.TopVia()
 	if err != nil {
+		return hop
+	}
+	if from.Protocol == flow.TLS {
+		hop.Domain = c.domains.of(v.Host)
 		return hop
 	}
 	port := v.Port

@@ -186,10 +186,10 @@ func (c *Core) viaHop(now clock.Instant, m *sip.Message, v *sip.ViaValue, s *Sna
 	}
 	rc := &c.once
 	*rc = ResponseContext{snap: s, rule: &anyRule}
+	t := Target{domain: c.domains.of(v.Host)}
 	if protocol, to, numeric := q.Numeric(); numeric {
-		return c.hopTo(rc, flow.Flow{}, protocol, to, nil)
+		return c.hopTo(rc, flow.Flow{}, protocol, to, &t)
 	}
-	var t Target
 	e := edits{m: m}
 	hop, status := c.lookUp(now, rc, &e, q, &t, fx)
 	if status == awaiting {
