@@ -65,9 +65,12 @@ func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener 
 	out := append(c.text[:0], "<sip:"...)
 	out = c.signer.appendCookie(out, k, m.CallIDValue())
 	out = l.appendSentBy(append(out, '@'), local)
-	if l.Protocol == flow.TCP {
+	switch l.Protocol {
+	case flow.TCP:
 		out = append(out, ";transport=tcp"...)
-	}
+	case flow.WS, flow.WSS:
+		out = append(out, ";transport=ws"...) // of both (RFC 7118 §5.2)
+	} // RFC 5630 §5.3: no transport=tls in anything that a proxy writes
 	out = append(out, ";lr>"...)
 	c.text = out
 	c.rewriter.PushRecordRoute(out)
