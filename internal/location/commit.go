@@ -40,13 +40,16 @@ func (d *Directory) enqueue(c *change) error {
 type batch struct {
 	changes []*change
 	ops     []Op
+	orphans []Op // removals that failed: their bindings are gone, their rows are not
 }
 
-// sweep is how often Run looks for what has expired, and how many AORs it
-// handles under one lock.
+// How often Run looks for what has expired, how many AORs share a transaction
+// then, and how many rows that could not be removed are remembered; those beyond
+// go at the next start, if they have expired by then.
 const (
-	sweepEvery = time.Second
-	sweepMost  = 512
+	sweepEvery  = time.Second
+	sweepMost   = 512
+	mostOrphans = 1 << 16
 )
 
 // Run stores changes in groups and removes what has expired, until ctx ends and
@@ -60,8 +63,7 @@ func (d *Directory) Run(ctx context.Context) {
 			d.gather(ctx)
 			d.commit(c)
 		case <-ticker.C:
-			for d.Expire(d.now(), sweepMost) && ctx.Err() == nil {
-			}
+			d.sweep(ctx)
 		case <-ctx.Done():
 		}
 	}
@@ -71,6 +73,17 @@ func (d *Directory) Run(ctx context.Context) {
 	}
 	for len(d.queue) > 0 {
 		d.commit(<-d.queue)
+	}
+}
+
+// sweep removes what has expired, a transaction at a time, which those changes
+// share that come meanwhile.
+func (d *Directory) sweep(ctx context.Context) {
+	for more := true; more && ctx.Err() == nil; {
+		more = d.Expire(d.now(), sweepMost)
+		if len(d.queue) > 0 {
+			d.commit(<-d.queue)
+		}
 	}
 }
 
@@ -93,7 +106,7 @@ func (d *Directory) gather(ctx context.Context) {
 // seen, and tells those who wait.
 func (d *Directory) commit(first *change) {
 	b := &d.batch
-	b.changes, b.ops = b.changes[:0], b.ops[:0]
+	b.changes, b.ops = b.changes[:0], append(b.ops[:0], b.orphans...)
 	most := d.limits.Load().Batch
 	for c := first; ; c = <-d.queue {
 		if c.dead {
@@ -109,6 +122,9 @@ func (d *Directory) commit(first *change) {
 	d.date(b.ops)
 	err := d.apply(b.ops)
 	d.counts.commit(err)
+	if err == nil {
+		b.orphans = b.orphans[:0]
+	}
 	for _, c := range b.changes {
 		switch {
 		case c.dead:
@@ -170,7 +186,10 @@ func (d *Directory) settle(c *change) {
 // lookups see has not changed.
 func (d *Directory) undo(c *change, err error) {
 	s := c.stripe
-	if len(c.record) == 0 { // of expired bindings: their rows go at the next start
+	if len(c.record) == 0 { // of expired bindings, which are gone already
+		if b := &d.batch; len(b.orphans)+len(c.ops) <= mostOrphans {
+			b.orphans = append(b.orphans, c.ops...)
+		}
 		s.recycle(c)
 		return
 	}
@@ -178,6 +197,9 @@ func (d *Directory) undo(c *change, err error) {
 	w := s.waiting[c.slot]
 	delete(s.waiting, c.slot)
 	seen := s.record(c.slot)
+	for o := c; o != nil; o = o.next {
+		o.unlink(d, seen)
+	}
 	d.counts.bindings.Add(int64(seen.count() - w.last.record.count()))
 	if seen.count() == 0 {
 		s.close(d, c.slot)

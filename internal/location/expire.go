@@ -62,6 +62,7 @@ func (s *stripe) expire(d *Directory, now clock.Instant, i uint32) {
 		}
 	}
 	s.scratch = appendRecord(s.scratch[:0], r.aor(), i, e.bindings)
+	s.link(d, i, r, s.scratch)
 	s.postpone(i, now.Add(later)) // what is left tells better, in install
 	s.install(d, i, s.scratch)
 	d.counts.bindings.Add(-int64(len(e.gone)))

@@ -60,6 +60,7 @@ func (d *Directory) load(now clock.Instant, wall int64, r *Row) {
 	}
 	e.bindings = append(e.bindings, b)
 	s.scratch = appendRecord(s.scratch[:0], r.AOR, i, e.bindings)
+	s.link(d, i, s.record(i), s.scratch)
 	s.install(d, i, s.scratch)
 	d.counts.bindings.Add(1)
 }

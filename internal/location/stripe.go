@@ -94,10 +94,14 @@ func (s *stripe) close(d *Directory, i uint32) {
 	s.drop(p)
 }
 
-// install makes r what lookups see of slot i. r is copied.
+// install makes r what lookups see of slot i. r is copied; its nodes are linked.
 func (s *stripe) install(d *Directory, i uint32, r record) {
 	old := s.record(i)
-	s.relink(d, i, old, r)
+	for o := old.bindings(); len(o) > 0; o = o.next() {
+		if !r.hasNode(o.node()) {
+			d.flows.unlink(o.node())
+		}
+	}
 	switch before, after := old.count(), r.count(); {
 	case before == 0 && after > 0:
 		d.counts.aors.Add(1)
@@ -118,24 +122,48 @@ func (s *stripe) install(d *Directory, i uint32, r record) {
 	}
 }
 
-// relink brings the index of flows from old to r, and r's nodes with it.
-func (s *stripe) relink(d *Directory, i uint32, old, r record) {
-	for o := old.bindings(); len(o) > 0; o = o.next() {
-		if n := r.find(o.id()); n != nil && same(n.flow(), o.flow()) {
+// link enters the bindings of r, the next state of slot i after base, into the
+// index of flows; those that have the flow that they had in base keep their nodes.
+// This happens before r is seen: its flow may end while it waits for the store.
+func (s *stripe) link(d *Directory, i uint32, base, r record) {
+	for n := r.bindings(); len(n) > 0; n = n.next() {
+		f := n.flow()
+		if o := base.find(n.id()); o != nil && same(o.flow(), f) {
 			n.setNode(o.node())
-		} else {
-			d.flows.unlink(o.node())
-			o.setNode(0)
+		} else if f.Remote.IsValid() {
+			n.setNode(d.flows.link(f, s.where(i)))
 		}
 	}
-	for n := r.bindings(); len(n) > 0; n = n.next() {
-		o := old.find(n.id())
-		if o != nil && o.node() != 0 {
+}
+
+// unlink undoes the links of r that seen does not have, and has those behind r in
+// the chain forget them.
+func (c *change) unlink(d *Directory, seen record) {
+	for p := c.record.bindings(); len(p) > 0; p = p.next() {
+		node := p.node()
+		if node == 0 || seen.hasNode(node) {
 			continue
 		}
-		n.setNode(0)
-		if f := n.flow(); f.Remote.IsValid() {
-			n.setNode(d.flows.link(f, s.where(i)))
+		d.flows.unlink(node)
+		for o := c; o != nil; o = o.next {
+			o.record.forgetNode(node)
+		}
+	}
+}
+
+func (r record) hasNode(node uint32) bool {
+	for p := r.bindings(); len(p) > 0; p = p.next() {
+		if p.node() == node {
+			return true
+		}
+	}
+	return false
+}
+
+func (r record) forgetNode(node uint32) {
+	for p := r.bindings(); len(p) > 0; p = p.next() {
+		if p.node() == node {
+			p.setNode(0)
 		}
 	}
 }

@@ -82,6 +82,7 @@ func (d *Directory) change(s *stripe, i uint32, token uint64) (Outcome, error) {
 	c := s.take()
 	c.stripe, c.slot, c.token, c.tell = s, i, token, true
 	c.record = appendRecord(c.record[:0], s.record(i).aor(), i, e.bindings)
+	s.link(d, i, s.newest(i), c.record)
 	if d.store == nil {
 		s.install(d, i, c.record)
 		s.give(c)
@@ -90,6 +91,7 @@ func (d *Directory) change(s *stripe, i uint32, token uint64) (Outcome, error) {
 	c.list(e)
 	if err := d.enqueue(c); err != nil {
 		d.counts.bindings.Add(-more)
+		c.unlink(d, s.newest(i))
 		s.give(c)
 		return Refused, err
 	}
