@@ -8,25 +8,30 @@ import (
 )
 
 // Load fills an empty directory from its store, before Run and before the first
-// Update. What has expired stays out. progress, if any, hears from time to time
-// how many rows have been read. Bindings above a bound are left out and counted:
-// ErrFull is no error of Load.
+// Update. What has expired stays out. progress, if any, hears how many rows have
+// been read, once a second when it takes longer than that. Bindings above a bound
+// are left out and counted; that is no error.
 func (d *Directory) Load(progress func(rows int)) error {
 	if d.store == nil {
 		return nil
 	}
 	now, wall := d.now(), d.wall().UnixMilli()
-	rows := 0
+	rows, told := 0, now
 	return d.store.Load(func(r *Row) error {
-		if rows++; progress != nil && rows%progressEvery == 0 {
-			progress(rows)
+		if rows++; rows%progressEvery == 0 && progress != nil {
+			if at := d.now(); at.Sub(told) >= time.Second {
+				told = at
+				progress(rows)
+			}
 		}
 		d.load(now, wall, r)
 		return nil
 	})
 }
 
-const progressEvery = 10_000
+// progressEvery is how many rows are read, in some milliseconds, between looks at
+// the clock.
+const progressEvery = 1000
 
 // load enters one row.
 func (d *Directory) load(now clock.Instant, wall int64, r *Row) {
