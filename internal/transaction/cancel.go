@@ -1,10 +1,22 @@
 package transaction
 
 import (
+	"time"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
+	"viaduct/internal/wheel"
 	"viaduct/sip"
 )
+
+// cancelling is the CANCEL of a client: few have one.
+type cancelling struct {
+	slot     uint32        // of its own
+	interval time.Duration // of its timer E
+	end      clock.Instant // its timer F
+	wire     []byte        // while owed the Reason, then the CANCEL
+	timer    wheel.Timer   // its E and F
+}
 
 // Cancel cancels an INVITE client (RFC 3261 §9.1): at once when it has had a 1xx,
 // with its first 1xx otherwise, not at all after a final response; other methods
@@ -17,17 +29,24 @@ func (t *Table) Cancel(now clock.Instant, c *Client, reason []byte, fx *effect.L
 	}
 }
 
+// oweCancel notes that a CANCEL is owed; its Reason, if any, is kept.
+func (t *Table) oweCancel(c *Client, reason []byte) {
+	k, slot := t.cancels.Take()
+	*k = cancelling{slot: slot, wire: t.bytes.Copy(reason), timer: wheel.Timer{Kind: kindClientCancel, Slot: c.Handle().Slot()}}
+	c.cancelState, c.cancel = idle, k
+}
+
 // sendCancel begins the CANCEL that is owed: its own client transaction, over the
 // hop of the INVITE. The INVITE's life is now bound to it: a peer of RFC 2543 sends
 // no 487, and further 1xx prolong nothing.
 func (t *Table) sendCancel(now clock.Instant, c *Client, fx *effect.List) {
-	reason := c.cancelWire
+	reason := c.cancel.wire
 	wire := fx.Commit(sip.AppendCancel(fx.Begin(len(c.kept)+len(reason)+room), t.request(c), reason))
-	t.endCancel(c) // the reason is in it now
-	c.cancelEnd = now.Add(t.timers.long())
+	t.bytes.Give(reason) // it is in the CANCEL now
+	c.cancel.wire, c.cancel.end = nil, now.Add(t.timers.long())
 	t.kinds[NonInviteClient].Started++
 	t.runCancel(now, c, evStart, wire, fx)
-	t.wheel.Arm(&c.life, c.cancelEnd)
+	t.wheel.Arm(&c.life, now.Add(t.timers.long()))
 }
 
 // runCancel lets e happen to the CANCEL of c. The machine is nonInviteClient's, but
@@ -40,15 +59,15 @@ func (t *Table) runCancel(now clock.Instant, c *Client, e event, wire []byte, fx
 		fx.Send(c.Hop, wire, c.Handle())
 	}
 	if d&doKeep != 0 && !c.reliable() {
-		c.cancelWire = t.bytes.Copy(wire)
+		c.cancel.wire = t.bytes.Copy(wire)
 	}
 	if d&doResend != 0 {
-		fx.Send(c.Hop, fx.Copy(c.cancelWire), c.Handle())
+		fx.Send(c.Hop, fx.Copy(c.cancel.wire), c.Handle())
 		t.kinds[NonInviteClient].Retransmitted++
 	}
 	if d&resends != 0 && !c.reliable() {
-		c.cancelInterval = t.timers.resend(d, c.cancelInterval)
-		t.wheel.Arm(&c.cancel, min(now.Add(c.cancelInterval), c.cancelEnd))
+		c.cancel.interval = t.timers.resend(d, c.cancel.interval)
+		t.wheel.Arm(&c.cancel.timer, min(now.Add(c.cancel.interval), c.cancel.end))
 	}
 	if d&doInform != 0 {
 		t.kinds[NonInviteClient].TimedOut++
@@ -60,16 +79,19 @@ func (t *Table) runCancel(now clock.Instant, c *Client, e event, wire []byte, fx
 
 // fireCancel lets the CANCEL's timer happen: F when its time has come, else E.
 func (t *Table) fireCancel(now clock.Instant, c *Client, fx *effect.List) {
-	if now >= c.cancelEnd {
+	if now >= c.cancel.end {
 		t.runCancel(now, c, evLife, nil, fx)
 		return
 	}
 	t.runCancel(now, c, evResend, nil, fx)
 }
 
-// endCancel drops what the CANCEL holds.
+// endCancel gives back what the CANCEL holds; its state stays.
 func (t *Table) endCancel(c *Client) {
-	t.wheel.Stop(&c.cancel)
-	t.bytes.Give(c.cancelWire)
-	c.cancelWire = nil
+	if k := c.cancel; k != nil {
+		t.wheel.Stop(&k.timer)
+		t.bytes.Give(k.wire)
+		k.wire, c.cancel = nil, nil
+		t.cancels.Give(k.slot)
+	}
 }

@@ -15,25 +15,20 @@ import (
 type Client struct {
 	// for the layer above
 	Hop    flow.Hop // where the request went, and where its ACK and CANCEL go
-	User   uint32   // the layer above's own, 0 when new
+	Branch Branch
+	User   uint32 // the layer above's own, 0 when new
 	Method sip.Method
 	First  bool // the response passed up last is the first final one
-	Branch Branch
 
 	// the table's
+	provisional bool // a 1xx has come
 	state       state
-	provisional bool          // a 1xx has come
+	cancelState state         // of its CANCEL: none, idle (owed), then those of nonInviteClient
 	interval    time.Duration // of timer A or E, 0 before the first
 	kept        []byte        // the request, what is left of it, or the ACK
 	resend      wheel.Timer   // A, E
 	life        wheel.Timer   // B, D, F, K, M, and 64*T1 after the CANCEL
-
-	// the table's: the CANCEL
-	cancelState    state         // none, idle (owed), then those of nonInviteClient
-	cancelInterval time.Duration // of its timer E
-	cancelEnd      clock.Instant // its timer F
-	cancelWire     []byte        // while owed the Reason, then the CANCEL
-	cancel         wheel.Timer   // its E and F
+	cancel      *cancelling   // nil without a CANCEL
 }
 
 // Handle names this life of the slot; Table.Client finds it again.
@@ -104,7 +99,6 @@ func (t *Table) Reserve(method sip.Method) *Client {
 		state:  idle,
 		resend: wheel.Timer{Kind: kindClientResend, Slot: slot},
 		life:   wheel.Timer{Kind: kindClientLife, Slot: slot},
-		cancel: wheel.Timer{Kind: kindClientCancel, Slot: slot},
 	}
 	t.kinds[c.kind()].Live++
 	t.open++
@@ -161,7 +155,7 @@ func (t *Table) runClient(now clock.Instant, c *Client, e event, wire []byte, m 
 	}
 	t.moveBytes(c, d, wire, m, fx)
 	if d&doOwe != 0 {
-		c.cancelState, c.cancelWire = idle, t.bytes.Copy(wire)
+		t.oweCancel(c, wire)
 	}
 	if d&doDisown != 0 && c.cancelState == idle {
 		t.endCancel(c)

@@ -283,10 +283,21 @@ func (f *fixture) running() {
 	}
 }
 
+// rests fails unless no server holds more than its end needs.
+func (f *fixture) rests() {
+	f.t.Helper()
+	if running, _ := f.table.Parts(); running != 0 {
+		f.t.Errorf("%d servers hold more than they need", running)
+	}
+}
+
 // empty fails unless nothing is left: no slot, no byte, no timer.
 func (f *fixture) empty() {
 	f.t.Helper()
 	s := f.table.Stats()
+	if running, cancels := f.table.Parts(); running != 0 || cancels != 0 {
+		f.t.Errorf("left behind: parts of %d servers, %d CANCELs", running, cancels)
+	}
 	if s.Servers != 0 || s.Clients != 0 || s.Bytes != 0 || f.wheel.Len() != 0 {
 		f.t.Errorf("left behind: %d servers, %d clients, %d bytes, %d timers", s.Servers, s.Clients, s.Bytes, f.wheel.Len())
 	}

@@ -11,13 +11,13 @@ var inviteServer = machine{
 		ev1xx:     {proceeding, doSend | doKeep},
 		// RFC 6026 §7.1: the layer above repeats a 2xx, never this machine, so
 		// that nothing is kept.
-		ev2xx:    {accepted, doSend | doForget | doStartL},
+		ev2xx:    {accepted, doSend | doForget | doStartL | doRest},
 		ev3456xx: {completed, doSend | doKeep | doStartG | doStartH},
-		evFinish: {finished, doForget | doStartL},
+		evFinish: {finished, doForget | doStartL | doRest},
 	},
 	completed: {
 		evRequest: {completed, doResend},
-		evAck:     {confirmed, doStopResend | doForget | doStartI},
+		evAck:     {confirmed, doStopResend | doForget | doStartI | doRest},
 		ev2xx:     {completed, doSend}, // RFC 3261 §16.7 step 5: a fork's late 2xx passes; the state stays
 		evResend:  {completed, doResend | doStartG},
 		evLife:    {terminated, doInform | doFree}, // timer H

@@ -90,6 +90,7 @@ func TestAckEndsANonSuccess(t *testing.T) {
 	if got := f.table.Stats().Bytes; got != 0 {
 		t.Errorf("%d bytes are kept after the ACK", got)
 	}
+	f.rests()
 	is(t, f.request(flow.UDP, ack).Verdict, transaction.Absorbed)
 	is(t, f.request(flow.UDP, invite).Verdict, transaction.Absorbed)
 	f.run(4 * time.Second)
@@ -124,6 +125,7 @@ func TestInviteAfterSuccessAbsorbsCopiesAndPassesAcks(t *testing.T) {
 		if got := f.table.Stats().Bytes; got != 0 {
 			t.Errorf("%v: %d bytes are kept after a 2xx", p, got)
 		}
+		f.rests()
 		is(t, f.request(p, invite).Verdict, transaction.Absorbed)
 		for range 2 {
 			is(t, f.request(p, received("ACK")).Verdict, transaction.AckPassUp)

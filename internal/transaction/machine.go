@@ -72,6 +72,7 @@ const (
 	doPassUp                    // hand the message to the layer above
 	doInform                    // tell the layer above of the timeout
 	doEnd                       // tell the layer above that it is over
+	doRest                      // server: only its end is waited for now
 	doFree                      // give the slot back
 )
 

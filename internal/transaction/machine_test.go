@@ -26,7 +26,7 @@ var doNames = []string{
 	"stop resending", "stop B", "send", "keep", "resend", "shrink", "send ACK, keep it", "forget", "owe CANCEL",
 	"disown CANCEL", "send owed CANCEL", "start A", "start E", "start E at T2", "start G", "start B", "start F", "start H",
 	"start L", "start M", "start D", "start J", "start I", "start K", "start age", "hasten", "pass up", "inform of timeout",
-	"tell end", "free",
+	"tell end", "rest", "free",
 }
 
 func (d do) names() string {

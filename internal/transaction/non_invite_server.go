@@ -9,17 +9,17 @@ var nonInviteServer = machine{
 	trying: {
 		evRequest: {trying, 0},
 		ev1xx:     {proceeding, doSend | doKeep},
-		ev2xx:     {completed, doSend | doKeep | doStartJ},
-		ev3456xx:  {completed, doSend | doKeep | doStartJ},
-		evFinish:  {finished, doHasten},
+		ev2xx:     {completed, doSend | doKeep | doStartJ | doRest},
+		ev3456xx:  {completed, doSend | doKeep | doStartJ | doRest},
+		evFinish:  {finished, doHasten | doRest},
 		evLife:    {terminated, doInform | doFree}, // nobody answered
 	},
 	proceeding: {
 		evRequest: {proceeding, doResend},
 		ev1xx:     {proceeding, doSend | doKeep},
-		ev2xx:     {completed, doSend | doKeep | doStartJ},
-		ev3456xx:  {completed, doSend | doKeep | doStartJ},
-		evFinish:  {finished, doForget | doHasten},
+		ev2xx:     {completed, doSend | doKeep | doStartJ | doRest},
+		ev3456xx:  {completed, doSend | doKeep | doStartJ | doRest},
+		evFinish:  {finished, doForget | doHasten | doRest},
 		evLife:    {terminated, doInform | doFree},
 	},
 	completed: {

@@ -33,6 +33,7 @@ func TestNonInviteCopies(t *testing.T) {
 	f.run(time.Second)
 	f.respond(s, bye, 200, "ok")
 	ok := f.one("SIP/2.0 200").wire
+	f.rests()
 	f.run(long - time.Second)
 	f.silent() // only a copy draws the response again
 	is(t, f.request(flow.UDP, bye).Verdict, transaction.Absorbed)

@@ -14,16 +14,15 @@ import (
 // Server is a server transaction (RFC 3261 §17.2).
 type Server struct {
 	// for the layer above
-	Flow   flow.Flow // where the request came from
-	Reply  flow.Hop  // where responses go (§18.2.2): back along Flow until the layer above sets it
-	User   uint32    // the layer above's own, 0 when new
-	Method sip.Method
-	Status uint16 // last status sent, 0: none
+	Reply  flow.Hop // where responses go (§18.2.2): back to where the request came from until the layer above sets it
+	User   uint32   // the layer above's own, 0 when new
+	Status uint16   // last status sent, 0: none
 
 	// SentByPort, when not 0, is the port at which the sender of the request
 	// listens. On streams responses go there, to the address that the request came
 	// from, once its connection is gone (§18.2.2).
 	SentByPort uint16
+	Method     sip.Method
 
 	// the table's
 	state      state
@@ -33,10 +32,21 @@ type Server struct {
 	sentTag    uint32 // the same of the non-2xx final response, for its ACK
 	handle     effect.Handle
 	key        Key
-	interval   time.Duration // of timer G, 0 before the first
-	kept       []byte        // last response, while it may have to be sent again
-	resend     wheel.Timer   // G
-	life       wheel.Timer   // H, I, J, L
+	kept       []byte      // last response, while it may have to be sent again
+	life       wheel.Timer // H, I, J, L
+	*running
+}
+
+// running is what a server needs until nothing but its end is waited for. By far
+// most of those that are held are beyond that, for 64*T1, and share one that is empty.
+type running struct {
+	// for the layer above: where the request came from
+	Flow flow.Flow
+
+	// the table's
+	slot     uint32        // of its own
+	interval time.Duration // of timer G, 0 before the first
+	resend   wheel.Timer   // G
 }
 
 // Handle names this life of the slot; Table.Server finds it again.
@@ -82,13 +92,15 @@ func (t *Table) newServer(now clock.Instant, id *identity, from flow.Flow) *Serv
 	if generation == 0 {
 		generation = 2
 	}
+	r, place := t.running.Take()
+	*r = running{Flow: from, slot: place, resend: wheel.Timer{Kind: kindServerResend, Slot: slot}}
 	*s = Server{
-		Flow: from, Reply: from.Hop(), Method: id.method,
+		Reply: from.Hop(), Method: id.method,
 		state: idle, old: id.old, name: id.name, requestTag: id.toTag,
-		handle: effect.MakeHandle(t.shard, slot, generation),
-		key:    id.key,
-		resend: wheel.Timer{Kind: kindServerResend, Slot: slot},
-		life:   wheel.Timer{Kind: kindServerLife, Slot: slot},
+		handle:  effect.MakeHandle(t.shard, slot, generation),
+		key:     id.key,
+		life:    wheel.Timer{Kind: kindServerLife, Slot: slot},
+		running: r,
 	}
 	t.index.insert(tagOf(id.key), slot)
 	t.kinds[s.kind()].Started++
@@ -131,7 +143,7 @@ func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx
 		s.send(fx.Copy(s.kept), fx)
 		t.kinds[s.kind()].Retransmitted++
 	}
-	reliable := s.Flow.Protocol.Reliable()
+	reliable := s.Reply.Protocol.Reliable()
 	if d&resends != 0 && !reliable {
 		s.interval = t.timers.resend(d, s.interval)
 		t.wheel.Arm(&s.resend, now.Add(s.interval))
@@ -142,10 +154,22 @@ func (t *Table) runServer(now clock.Instant, s *Server, e event, wire []byte, fx
 	if d&doInform != 0 {
 		t.kinds[s.kind()].TimedOut++
 	}
+	if d&doRest != 0 {
+		t.rest(s)
+	}
 	if d&doFree != 0 {
 		t.freeServer(s)
 	}
 	return d
+}
+
+// rest gives back what s does not need any more.
+func (t *Table) rest(s *Server) {
+	if r := s.running; r != &t.resting {
+		t.wheel.Stop(&r.resend)
+		s.running = &t.resting
+		t.running.Give(r.slot)
+	}
 }
 
 // send sends a response.
@@ -180,7 +204,7 @@ func (t *Table) Forget(s *Server) {
 
 // freeServer gives the slot back. Its fields stay readable until it is taken again.
 func (t *Table) freeServer(s *Server) {
-	t.wheel.Stop(&s.resend)
+	t.rest(s)
 	t.wheel.Stop(&s.life)
 	t.bytes.Give(s.kept)
 	s.kept = nil

@@ -68,6 +68,9 @@ type Table struct {
 	// guarded by the shard
 	servers slab.Slots[Server]
 	clients slab.Slots[Client]
+	running slab.Slots[running]
+	resting running // of all servers that only wait for their end
+	cancels slab.Slots[cancelling]
 	bytes   slab.Bytes
 	index   index
 	open    int         // transactions under way: without a final response

@@ -13,7 +13,7 @@ func (t *Table) Uses(l flow.Listener, at, n uint32) (next uint32, used bool) {
 			return 0, false
 		}
 		if server {
-			if s := t.servers.At(at); s.live() && (s.Flow.Listener == l || s.Reply.Listener == l) {
+			if s := t.servers.At(at); s.live() && s.Reply.Listener == l {
 				return 0, true
 			}
 		}
