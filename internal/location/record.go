@@ -1,6 +1,7 @@
 package location
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"strconv"
@@ -31,7 +32,8 @@ const (
 	atFlags  = 52
 	atProto  = 53
 	atAddrs  = 54 // which addresses follow
-	atTexts  = 56 // their lengths, 2 bytes each
+	atWithin = 56 // where the instance is in the parameters, plus one; 0: it is a text of its own
+	atTexts  = 58 // their lengths, 2 bytes each
 	fixed    = atTexts + 2*texts
 	texts    = 6
 )
@@ -65,10 +67,17 @@ func (p packed) setNode(n uint32)           { le.PutUint32(p[atNode:], n) }
 func (p packed) next() packed {
 	n := fixed + addrLen(p[atAddrs], hasLocal, localIs6) + addrLen(p[atAddrs], hasRemote, remoteIs6)
 	for i := range texts {
-		n += int(le.Uint16(p[atTexts+2*i:]))
+		n += p.text(i)
+	}
+	if p.within() != 0 {
+		n -= p.text(textInstance)
 	}
 	return p[n:]
 }
+
+// text is the length of a text.
+func (p packed) text(i int) int { return int(le.Uint16(p[atTexts+2*i:])) }
+func (p packed) within() int    { return int(le.Uint16(p[atWithin:])) }
 
 // flow reads the flow of the first binding.
 func (p packed) flow() flow.Flow {
@@ -98,18 +107,25 @@ func (p packed) read(b *Binding) {
 	b.Flow = p.flow()
 	n := fixed + addrLen(p[atAddrs], hasLocal, localIs6) + addrLen(p[atAddrs], hasRemote, remoteIs6)
 	for i, text := range b.texts() {
-		end := n + int(le.Uint16(p[atTexts+2*i:]))
-		*text = p[n:end:end]
+		begin, end := n, n+p.text(i)
+		if w := p.within(); i == textInstance && w != 0 {
+			b.Instance = b.Params[w-1 : w-1+end-begin]
+			continue
+		}
+		*text = p[begin:end:end]
 		n = end
 	}
 }
 
-// texts are the variable parts in the order of the record.
+// texts are the variable parts in the order of the record; the instance stands
+// after the parameters, for it is part of them as a rule.
 func (b *Binding) texts() [texts]*[]byte {
 	return [texts]*[]byte{&b.Contact, &b.Params, &b.CallID, &b.Path, &b.Instance, &b.UserAgent}
 }
 
-// size is how many bytes b takes in a record.
+const textInstance = 4
+
+// size is how many bytes b takes in a record at most.
 func (b *Binding) size() int {
 	n := fixed
 	for _, a := range [2]netip.AddrPort{b.Flow.Local, b.Flow.Remote} {
@@ -155,14 +171,21 @@ func appendBinding(dst []byte, b *Binding) []byte {
 	dst = le.AppendUint16(dst, b.Q)
 	dst = append(dst, byte(b.Flags), byte(b.Flow.Protocol), addrBits(b.Flow.Local, hasLocal, localIs6)|
 		addrBits(b.Flow.Remote, hasRemote, remoteIs6), 0)
+	within := 0
+	if len(b.Instance) > 0 {
+		within = bytes.Index(b.Params, b.Instance) + 1
+	}
+	dst = le.AppendUint16(dst, uint16(within))
 	all := b.texts()
 	for _, text := range all {
 		dst = le.AppendUint16(dst, uint16(len(*text)))
 	}
 	dst = appendAddrPort(dst, b.Flow.Local)
 	dst = appendAddrPort(dst, b.Flow.Remote)
-	for _, text := range all {
-		dst = append(dst, *text...)
+	for i, text := range all {
+		if i != textInstance || within == 0 {
+			dst = append(dst, *text...)
+		}
 	}
 	return dst
 }
