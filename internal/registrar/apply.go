@@ -121,52 +121,49 @@ func (r *Registrar) remove(i int, seq uint32) bool {
 // request wrote it.
 func (r *Registrar) place(now clock.Instant, c *contact, seq uint32, s *Settings) bool {
 	b := r.binding(now, c, seq, s)
-	if c.expires == 0 {
-		for i := r.match(c, &b, 0); i >= 0; i = r.match(c, &b, i+1) {
-			if !r.remove(i, seq) {
-				return false
-			}
-		}
-		return true
-	}
-	i := r.match(c, &b, 0)
-	if i < 0 {
+	i := r.match(c, &b)
+	switch {
+	case i < 0 && c.expires == 0:
+		return c.regID != 0 || r.removeFlows(c, seq)
+	case i < 0:
 		r.list, r.marks = append(r.list, b), append(r.marks, touched)
 		return true
-	}
-	if !r.newer(i, seq) {
+	case c.expires == 0:
+		return r.remove(i, seq)
+	case !r.newer(i, seq):
 		return false
 	}
 	r.list[i], r.marks[i] = b, touched
 	return true
 }
 
-// match finds the binding of a contact from entry start on, -1 for none.
-//
-// RFC 5626 §6: one with outbound is that of the same instance and reg-id, whatever
-// its URI. Any other is found by URI comparison (RFC 3261 §10.3 step 7); a plain
-// binding comes before one with outbound, which a client that goes on without
-// outbound replaces in the same way.
-func (r *Registrar) match(c *contact, b *location.Binding, start int) int {
-	found := -1
-	for i := start; i < len(r.list); i++ {
+// match finds the binding of a contact, -1 for none. RFC 5626 §6: one with outbound
+// is that of the same instance and reg-id, whatever its URI. Any other is found by
+// URI comparison (RFC 3261 §10.3 step 7) among those without: a client may well
+// have one flow with outbound and another, by a proxy that lacks it, under one URI.
+func (r *Registrar) match(c *contact, b *location.Binding) int {
+	for i := range r.list {
 		o := &r.list[i]
 		switch {
-		case r.marks[i] == removed:
-		case c.regID != 0:
-			if o.RegID == c.regID && bytes.Equal(o.Instance, b.Instance) {
-				return i
-			}
-		case equalContact(&c.uri, o.Contact):
-			if o.RegID == 0 {
-				return i
-			}
-			if found < 0 {
-				found = i
-			}
+		case r.marks[i] == removed || o.RegID != c.regID:
+		case c.regID != 0 && bytes.Equal(o.Instance, b.Instance),
+			c.regID == 0 && equalContact(&c.uri, o.Contact):
+			return i
 		}
 	}
-	return found
+	return -1
+}
+
+// removeFlows takes out the bindings with outbound that have the URI of c, which no
+// plain binding has: who takes a Contact away by what the list shows of it, without
+// being the client itself, means them.
+func (r *Registrar) removeFlows(c *contact, seq uint32) bool {
+	for i := range r.list {
+		if r.marks[i] != removed && equalContact(&c.uri, r.list[i].Contact) && !r.remove(i, seq) {
+			return false
+		}
+	}
+	return true
 }
 
 // equalContact compares by RFC 3261 §19.1.4; nearly always a client writes its URI

@@ -68,6 +68,8 @@ func TestGRUUsLeadToTheirInstance(t *testing.T) {
 	d.wantCall(public, 0, "sip:a@192.0.2.10")
 	d.wantCall(temporary, 0, "sip:a@192.0.2.10")
 	d.wantCall(strings.Replace(public, "example", "EXAMPLE", 1)+";x=y", 0, "sip:a@192.0.2.10")
+	d.wantCall("sips"+strings.TrimPrefix(public, "sip"), 0, "sip:a@192.0.2.10")
+	d.wantCall("sips"+strings.TrimPrefix(temporary, "sip"), 0, "sip:a@192.0.2.10")
 
 	// A client that was started anew registers another address: the latest comes first.
 	d.now = d.now.Add(time.Second)
@@ -106,6 +108,12 @@ func TestTemporaryGRUUsEndWithTheCallID(t *testing.T) {
 	}
 	d.wantCall(first, 0, "sip:a@192.0.2.10")
 	third := register("two", "1", "")
+	d.now = d.now.Add(-time.Second) // within a millisecond of the one before
+	other := register("three", "1", "")
+	d.wantCall(third, 404)
+	d.wantCall(other, 0, "sip:a@192.0.2.10")
+	d.now = d.now.Add(-time.Second)
+	third = register("four", "1", "")
 	d.wantCall(first, 404)
 	d.wantCall(second, 404)
 	d.wantCall(third, 0, "sip:a@192.0.2.10")

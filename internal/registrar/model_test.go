@@ -2,7 +2,6 @@ package registrar_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -74,8 +73,8 @@ func (m model) register(now clock.Instant, callID string, seq int, all bool, lis
 	}
 	for _, a := range list {
 		keys := []string{a.key()}
-		if _, known := next[keys[0]]; a.regID == 0 && (!known || a.expires == 0) {
-			keys = append(keys, next.flowsOf(a.uri, a.expires == 0)...)
+		if _, known := next[keys[0]]; !known && a.regID == 0 && a.expires == 0 {
+			keys = next.flowsOf(a.uri)
 		}
 		for _, k := range keys {
 			if late(k) {
@@ -94,16 +93,12 @@ func (m model) register(now clock.Instant, callID string, seq int, all bool, lis
 	return next, 200
 }
 
-// flowsOf are the bindings with outbound whose URI this is: a plain Contact means
-// them as well, all to be removed, one to be replaced.
-func (m model) flowsOf(uri string, every bool) (keys []string) {
-	for _, k := range slices.Sorted(maps.Keys(m)) {
-		if m[k].regID > 0 && m[k].uri == uri {
+// flowsOf are the bindings with outbound whose URI this is.
+func (m model) flowsOf(uri string) (keys []string) {
+	for k, b := range m {
+		if b.regID > 0 && b.uri == uri {
 			keys = append(keys, k)
 		}
-	}
-	if !every && len(keys) > 1 {
-		keys = keys[:1]
 	}
 	return keys
 }

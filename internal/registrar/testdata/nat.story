@@ -115,3 +115,49 @@ set keepalive crlf
 show sip:carol@example.com
   sip:c@10.0.0.8 q=1000 instance=urn:x:1 reg-id=1 flow=udp 192.0.2.10:61000 nat outbound
   sip:c@10.0.0.7 q=1000 flow=udp 192.0.2.10:61000 nat
+
+# An address of a provider's NAT is private; maddr is where the Contact is.
+from udp 192.0.2.10:5060
+> REGISTER sip:example.com
+> To: <sip:dave@example.com>
+> Contact: <sip:d@100.64.0.1>, <sip:d@phone.example.com;maddr=10.0.0.7>, <sip:d@10.0.0.7;maddr=192.0.2.10>
+< 200 OK
+< Contact: <sip:d@10.0.0.7;maddr=192.0.2.10>;expires=3600
+< Contact: <sip:d@phone.example.com;maddr=10.0.0.7>;expires=3600
+< Contact: <sip:d@100.64.0.1>;expires=3600
+show sip:dave@example.com
+  sip:d@10.0.0.7;maddr=192.0.2.10 q=1000 flow=udp 192.0.2.10:5060
+  sip:d@phone.example.com;maddr=10.0.0.7 q=1000 flow=udp 192.0.2.10:5060 nat keepalive
+  sip:d@100.64.0.1 q=1000 flow=udp 192.0.2.10:5060 nat keepalive
+
+# A public address that the sender takes for its own is another's: its NAT has moved it.
+> REGISTER sip:example.com
+> To: <sip:erin@example.com>
+> Via: SIP/2.0/UDP 203.0.113.9:5062;branch=z9hG4bK1;rport
+> Contact: <sip:e@203.0.113.9:5062>
+< 200 OK
+< Contact: <sip:e@203.0.113.9:5062>;expires=3600
+show sip:erin@example.com
+  sip:e@203.0.113.9:5062 q=1000 flow=udp 192.0.2.10:5060 nat keepalive
+
+# Over UDP registered, by TCP to be called: the port says nothing.
+> REGISTER sip:example.com
+> To: <sip:frank@example.com>
+> Contact: <sip:f@192.0.2.10:5070;transport=tcp>, <sip:f@192.0.2.10:5070;transport=udp>
+< 200 OK
+< Contact: <sip:f@192.0.2.10:5070;transport=udp>;expires=3600
+< Contact: <sip:f@192.0.2.10:5070;transport=tcp>;expires=3600
+show sip:frank@example.com
+  sip:f@192.0.2.10:5070;transport=udp q=1000 flow=udp 192.0.2.10:5060 nat keepalive
+  sip:f@192.0.2.10:5070;transport=tcp q=1000 flow=udp 192.0.2.10:5060
+
+# Behind another proxy the Path or the Contact leads, not the flow.
+> REGISTER sip:example.com
+> To: <sip:gina@example.com>
+> Via: SIP/2.0/UDP 203.0.113.9;branch=z9hG4bK0
+> Via: SIP/2.0/UDP 10.0.0.7;branch=z9hG4bK1
+> Contact: <sip:g@10.0.0.7>
+< 200 OK
+< Contact: <sip:g@10.0.0.7>;expires=3600
+show sip:gina@example.com
+  sip:g@10.0.0.7 q=1000

@@ -82,3 +82,21 @@ show sip:bob@example.com
 < Contact: <sip:bob@192.0.2.11>;reg-id=1;+sip.instance="<urn:x:1>";expires=3600
 < Require: outbound
 < Flow-Timer: 120
+
+# Who takes the Contact away without its key, as from the list, means all its flows;
+# a plain binding of that URI comes first.
+> REGISTER sip:example.com
+> CSeq: 4 REGISTER
+> Contact: <sip:bob@192.0.2.11>
+< 200 OK
+< Contact: <sip:bob@192.0.2.11>;expires=3600
+< Contact: <sip:bob@192.0.2.11>;reg-id=1;+sip.instance="<urn:x:1>";expires=3600
+> REGISTER sip:example.com
+> Call-ID: console
+> Contact: <sip:bob@192.0.2.11>;expires=0
+< 200 OK
+< Contact: <sip:bob@192.0.2.11>;reg-id=1;+sip.instance="<urn:x:1>";expires=3600
+> REGISTER sip:example.com
+> Call-ID: console
+> Contact: <sip:bob@192.0.2.11>;expires=0
+< 200 OK
