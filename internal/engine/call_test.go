@@ -146,6 +146,11 @@ func (p *phone) expect(start string) *siptest.Message {
 // answer responds to req along its Via.
 func (p *phone) answer(to netip.AddrPort, req *siptest.Message, status string) {
 	p.t.Helper()
+	p.send(to, p.response(req, status)...)
+}
+
+// response is what p answers to req.
+func (p *phone) response(req *siptest.Message, status string) []string {
 	lines := []string{"SIP/2.0 " + status}
 	for _, l := range req.Lines {
 		switch l.Key {
@@ -158,7 +163,7 @@ func (p *phone) answer(to netip.AddrPort, req *siptest.Message, status string) {
 			lines = append(lines, l.Raw)
 		}
 	}
-	p.send(to, append(lines, "Contact: <sip:bob@"+p.addr.String()+">", "Content-Length: 0")...)
+	return append(lines, "Contact: <sip:bob@"+p.addr.String()+">", "Content-Length: 0")
 }
 
 // request builds a request from p; extra lines follow. The call is what stands
