@@ -26,7 +26,8 @@ type Credentials struct {
 	owner  *Realm
 	source netip.Addr
 	state  nonce
-	fresh  bool // the nonce is ours and not too old
+	ours   bool // the nonce is
+	fresh  bool // and it is not too old
 	count  uint32
 	user   []byte // room for User when it is not as written
 }

@@ -65,6 +65,9 @@ const maxCandidates = 4
 // Find picks the credentials for r out of a request and judges what can be judged
 // without the user's key. source is where the request came from. On Ready c.User
 // is to be looked up and the result given to Check; all else is final.
+//
+// Of several it picks by the message alone and not by the time, so that a request
+// that is read again, after it had to wait, gives the same user.
 func (v *Verifier) Find(now clock.Instant, m *sip.Message, role Role, r *Realm, source netip.Addr, c *Credentials) Verdict {
 	v.signer.use(r.keys)
 	verdict, candidates := Absent, 0
@@ -78,7 +81,7 @@ func (v *Verifier) Find(now clock.Instant, m *sip.Message, role Role, r *Realm, 
 		}
 		candidates++
 		o.owner, o.source, o.Fault = r, source, fault
-		// The best is one with a nonce of ours that is fresh; else the first.
+		// The best is the one with the latest nonce of ours; else the first.
 		if judged := v.judge(now, m, o); better(judged, o, verdict, c) {
 			verdict = judged
 			*c, *o = *o, *c
@@ -98,7 +101,7 @@ func (c *Credentials) clear() { *c = Credentials{user: c.user[:0]} }
 
 func better(a Verdict, ac *Credentials, b Verdict, bc *Credentials) bool {
 	if a == Ready && b == Ready {
-		return ac.fresh && !bc.fresh
+		return ac.ours && (!bc.ours || ac.state.made.since(bc.state.made) > 0)
 	}
 	return a == Ready || b == Absent
 }
@@ -127,7 +130,7 @@ func (v *Verifier) judge(now clock.Instant, m *sip.Message, c *Credentials) Verd
 		return Malformed
 	}
 	if n, ok := v.openNonce(c.nonce.raw, r); ok {
-		c.state, c.fresh = n, n.fresh(now)
+		c.state, c.ours, c.fresh = n, true, n.fresh(now)
 	}
 	return Ready
 }

@@ -450,6 +450,28 @@ func TestTheCredentialsForTheRealmAreFoundAmongOthers(t *testing.T) {
 	b.want(b.judge(request(t, "INVITE", a.uri, "Authorization: "+a.String()), UAS), Good)
 }
 
+// What has been proven for a user must not pass to another when the request is read
+// again later.
+func TestTheChoiceAmongCredentialsDoesNotDependOnTheTime(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	older := b.answer()
+	older.user = "carol"
+	b.now = b.now.Add(time.Second)
+	right := b.answer()
+	foreign := right
+	foreign.user, foreign.nonce = "bob", "00"
+	m := request(t, "INVITE", right.uri, "Proxy-Authorization: "+foreign.String(),
+		"Proxy-Authorization: "+older.String(), "Proxy-Authorization: "+right.String())
+	for _, after := range []time.Duration{0, DefaultLifetime, DefaultLifetime + time.Second, time.Hour} {
+		b.now = start.Add(time.Second + after)
+		b.want(b.v.Find(b.now, m, Proxy, b.realm, source, &b.c), Ready)
+		if string(b.c.User) != "alice" {
+			t.Errorf("after %v: %s", after, b.c.User)
+		}
+	}
+}
+
 func TestNoMoreThanAFewCandidatesAreLookedAt(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
