@@ -100,15 +100,21 @@ func (f *File) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 // or the new one. A new file is for its owner only; an old one keeps owner, group
 // and mode, but nobody else may read it. Two edits wait for each other. When
 // change returns an error, the file stays.
-func Edit(path string, change func(*File) error) error {
+func Edit(path string, change func(*File) error) (err error) {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the file is replaced, not the link
 	}
+	_, missing := os.Stat(path)
 	held, err := hold(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = held.Close() }() // lets go of the lock
+	defer func() {
+		if err != nil && missing != nil {
+			_ = os.Remove(path) // it was made for nothing; who waits for it makes another
+		}
+		_ = held.Close() // lets go of the lock
+	}()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
