@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -20,6 +21,10 @@ const (
 	calleeXML  = "../examples/sipp/uas.xml"
 	refusedXML = "testdata/uac-refused.xml"
 	noByeXML   = "testdata/uas-ack.xml"
+
+	// of a call that both sides change by a re-INVITE and the callee ends
+	longCallerXML = "testdata/uac-long.xml"
+	longCalleeXML = "testdata/uas-long.xml"
 )
 
 // sipp is a running sipp.
@@ -65,7 +70,11 @@ func callee(t *testing.T, scenario, addr string, calls int, args ...string) *sip
 	t.Helper()
 	args = append([]string{"-i", addr, "-p", "5070", "-m", strconv.Itoa(calls)}, args...)
 	s := startSipp(t, scenario, args...)
-	until(t, "sipp at "+addr, func() bool { return bound(t, addr, 5070) })
+	kind := unix.SOCK_DGRAM
+	if i := slices.Index(args, "-t"); i >= 0 && args[i+1][0] == 't' {
+		kind = unix.SOCK_STREAM
+	}
+	until(t, "sipp at "+addr, func() bool { return taken(t, kind, addr, 5070) })
 	return s
 }
 
@@ -124,10 +133,16 @@ func (s *sipp) succeed(t *testing.T, calls int) {
 	}
 }
 
-// bound reports whether somebody has the UDP port, by trying to take it.
+// bound reports whether somebody has the UDP port.
 func bound(t *testing.T, addr string, port uint16) bool {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	return taken(t, unix.SOCK_DGRAM, addr, port)
+}
+
+// taken reports whether somebody has a port, by trying to take it.
+func taken(t *testing.T, kind int, addr string, port uint16) bool {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, kind|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,7 @@ type Core struct {
 	followers slab.Slots[followers]
 	byFlow    map[flowKey]uint32 // those of each flow
 	ended     []uint32           // those of flows that are gone, in the order of their ends
-	again     wheel.Timer        // when the next of those are told
+	more      wheel.Timer        // when the next of those are told
 	larges    slab.Slots[large]
 	refusals  refusals
 

@@ -114,8 +114,8 @@ func (c *Core) breakFollowers(now clock.Instant, fx *effect.List) {
 			continue
 		}
 		if n == brokenAtOnce {
-			c.again = wheel.Timer{Kind: kindFlows}
-			c.wheel.Arm(&c.again, now.Add(aMoment))
+			c.more = wheel.Timer{Kind: kindFlows}
+			c.wheel.Arm(&c.more, now.Add(aMoment))
 			return
 		}
 		n++
