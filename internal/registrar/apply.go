@@ -16,6 +16,7 @@ type mark uint8
 
 const (
 	kept    mark = iota // as it was
+	moved               // another series of temporary GRUUs, all else as it was
 	touched             // added or replaced by this request
 	removed
 )
@@ -58,7 +59,7 @@ func (r *Registrar) edit(e *location.Edit, before int) error {
 		switch r.marks[i] {
 		case removed:
 			e.Remove(i)
-		case touched:
+		case moved, touched:
 			if err := e.Replace(i, r.list[i]); err != nil {
 				return err
 			}
@@ -127,13 +128,14 @@ func (r *Registrar) place(now clock.Instant, c *contact, seq uint32, s *Settings
 		return c.regID != 0 || r.removeFlows(c, seq)
 	case i < 0:
 		r.list, r.marks = append(r.list, b), append(r.marks, touched)
-		return true
 	case c.expires == 0:
 		return r.remove(i, seq)
 	case !r.newer(i, seq):
 		return false
+	default:
+		r.list[i], r.marks[i] = b, touched
 	}
-	r.list[i], r.marks[i] = b, touched
+	r.moveSeries(&b)
 	return true
 }
 
@@ -212,7 +214,7 @@ func (r *Registrar) since(now clock.Instant, c *contact, instance []byte) int64 
 		if r.marks[i] == removed || !bytes.Equal(o.Instance, instance) {
 			continue
 		}
-		since = max(since, o.Since)
+		since = o.Since // of all of them alike
 		if (c.regID == 0 || o.RegID == c.regID) && (latest == nil || moreRecent(o, latest)) {
 			latest = o
 		}
@@ -221,6 +223,19 @@ func (r *Registrar) since(now clock.Instant, c *contact, instance []byte) int64 
 		return max(clock.Wall(now).UnixMilli(), since+1)
 	}
 	return since
+}
+
+// moveSeries has the other bindings of the instance of b follow into its series, so
+// that an old one does not come back when b goes before them.
+func (r *Registrar) moveSeries(b *location.Binding) {
+	for i := range r.list {
+		o := &r.list[i]
+		if r.marks[i] == removed || o.Since == b.Since || !SameInstance(o, b) {
+			continue
+		}
+		o.Since = b.Since
+		r.marks[i] = max(r.marks[i], moved)
+	}
 }
 
 // appendParams appends the Contact's parameters but for those that the registrar

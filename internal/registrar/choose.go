@@ -15,13 +15,10 @@ import (
 func Choose(found []location.Binding) (targets, standby []location.Binding) {
 	n := 0
 	for i := range found {
-		if !latestOfItsInstance(found, i) {
-			continue
+		if latestOfItsInstance(found, i) {
+			found[n], found[i] = found[i], found[n]
+			n++
 		}
-		b := found[i]
-		copy(found[n+1:i+1], found[n:i]) // those that wait move up, in their order
-		found[n] = b
-		n++
 	}
 	targets, standby = found[:n:n], found[n:]
 	sortRecent(standby)

@@ -113,21 +113,12 @@ func (r *Registrar) Narrow(g *GRUU, found []location.Binding) (left []location.B
 	}
 	sortRecent(left)
 	switch {
-	case g.Temporary && (len(left) == 0 || series(left) != g.since):
+	case g.Temporary && (len(left) == 0 || left[0].Since != g.since):
 		return left[:0], 404 // §5.3: it ended with its last contact, or with the Call-ID
 	case len(left) == 0:
 		return left, 480
 	}
 	return left, 0
-}
-
-// series is when the series of temporary GRUUs of an instance began that is valid
-// now: the latest, because each invalidates all before it (§5.1).
-func series(of []location.Binding) (since int64) {
-	for i := range of {
-		since = max(since, of[i].Since)
-	}
-	return since
 }
 
 // leads reports whether b is a binding of the instance of g.

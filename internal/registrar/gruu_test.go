@@ -1,6 +1,7 @@
 package registrar_test
 
 import (
+	"encoding/base64"
 	"regexp"
 	"strings"
 	"testing"
@@ -73,7 +74,16 @@ func TestGRUUsLeadToTheirInstance(t *testing.T) {
 
 	// A client that was started anew registers another address: the latest comes first.
 	d.now = d.now.Add(time.Second)
-	d.send("", "Contact: <sip:b@192.0.2.10>"+withInstance("1")+";expires=300;q=0.1", "CSeq: 2 REGISTER")
+	a := d.send("", "Supported: gruu", "Contact: <sip:b@192.0.2.10>"+withInstance("1")+";expires=300;q=0.1", "CSeq: 2 REGISTER")
+	var temporaries []string
+	for _, m := range gruuParam.FindAllStringSubmatch(a.headers, -1) {
+		if m[1] == "temp" {
+			temporaries = append(temporaries, m[2])
+		}
+	}
+	if len(temporaries) != 3 || temporaries[0] == temporaries[1] || temporaries[0] != temporaries[2] {
+		t.Errorf("got %v, want the latest for a and b, and another between them", temporaries)
+	}
 	d.wantCall(public, 0, "sip:b@192.0.2.10", "sip:a@192.0.2.10")
 	d.wantCall(temporary, 0, "sip:b@192.0.2.10", "sip:a@192.0.2.10")
 
@@ -103,6 +113,7 @@ func TestTemporaryGRUUsEndWithTheCallID(t *testing.T) {
 	if first == second {
 		t.Error("a refresh made no new one")
 	}
+	d.send("", "To: <sip:a.longer.name@example.com>", "Supported: gruu", "Contact: <sip:a@192.0.2.10>"+withInstance("2"))
 	if _, again := d.send("", "Supported: gruu").gruus(t); again != second {
 		t.Errorf("a fetch shows %s, want the latest, %s", again, second)
 	}
@@ -132,6 +143,12 @@ func TestTemporaryGRUUsEndWithTheCallID(t *testing.T) {
 	joined := register("b", "2", ";reg-id=2")
 	d.wantCall(anew, 0, "sip:a@192.0.2.10", "sip:a@192.0.2.10")
 	d.wantCall(joined, 0, "sip:a@192.0.2.10", "sip:a@192.0.2.10")
+
+	// What has ended stays so, also when the flow that ended it goes first.
+	latest := register("d", "1", ";reg-id=1")
+	d.send("", "Contact: <sip:a@192.0.2.10>;reg-id=1;expires=0"+withInstance("1"), "Call-ID: d", "CSeq: 2 REGISTER")
+	d.wantCall(joined, 404)
+	d.wantCall(latest, 0, "sip:a@192.0.2.10")
 }
 
 // Two GRUUs show nothing of whose they are: same length, no characters in common
@@ -150,6 +167,17 @@ func TestTemporaryGRUUsAreUnlinkable(t *testing.T) {
 		}
 	}
 	for i, a := range all {
+		raw, err := base64.RawURLEncoding.DecodeString(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := map[string]bool{}
+		for at := 1; at < len(raw); at += 16 {
+			blocks[string(raw[at:at+16])] = true
+		}
+		if len(blocks) != 5 {
+			t.Errorf("%s repeats a block", a)
+		}
 		for _, b := range all[:i] {
 			same := 0
 			for k := range min(len(a), len(b)) {
@@ -254,5 +282,20 @@ func TestInstancesOfEveryKind(t *testing.T) {
 		if got := registrar.Instance([]byte(none)); got != nil {
 			t.Errorf("%s: got %s, want none", none, got)
 		}
+	}
+}
+
+// The commit may take its time: what has expired meanwhile is not listed.
+func TestAnswerIsOfItsOwnTime(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	var m sip.Message
+	if err := m.Parse(compose("", "Contact: <sip:a@192.0.2.10>;expires=60, <sip:b@192.0.2.10>")); err != nil {
+		t.Fatal(err)
+	}
+	d.step(&m, nil)
+	out := string(d.r.AppendOK(nil, d.now.Add(time.Minute), &m, d.from, &d.s, served, d.found.Bindings))
+	if strings.Contains(out, "sip:a@") || !strings.Contains(out, "<sip:b@192.0.2.10>;expires=3540\r\n") {
+		t.Errorf("got %s", out)
 	}
 }

@@ -30,6 +30,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"an unknown option is required", "", []string{"Require: path, foo", "Require: bar"}, 420, "Unsupported: foo, bar\r\n"},
 		{"a domain of others", "", []string{"To: <sip:bob@example.net>"}, 404, ""},
+		{"a domain of others at our address", "REGISTER sip:198.51.100.1 SIP/2.0", []string{"To: <sip:bob@example.net>"}, 404, ""},
 		{"another domain of ours than that of the Request-URI", "REGISTER sip:example.org SIP/2.0", []string{"Contact: <sip:a@192.0.2.1>"}, 404, ""},
 		{"To is no SIP URI", "", []string{"To: <isbn:2983792873>", "Contact: <sip:a@192.0.2.1>"}, 400, ""},
 		{"To is a number", "", []string{"To: <tel:+31201234567>"}, 400, ""},
@@ -61,6 +62,7 @@ func TestRefusals(t *testing.T) {
 		{"sips Contact by way of a sip Request-URI", "", []string{"Contact: <sips:a@192.0.2.1>"}, 400, ""},
 		{"sips Contact beside a sip one", "REGISTER sips:example.com SIP/2.0", []string{"Contact: <sips:a@192.0.2.1>, <sip:a@192.0.2.1>"}, 400, ""},
 		{"sips Contact behind a sip Path", "REGISTER sips:example.com SIP/2.0", []string{"Contact: <sips:a@192.0.2.1>", "Supported: path", "Path: <sips:a;lr>, <sip:b;lr>"}, 400, ""},
+		{"sips Contact behind a sip Path further on", "REGISTER sips:example.com SIP/2.0", []string{"Contact: <sips:a@192.0.2.1>", "Supported: path", "Path: <sip:a;lr>, <sips:b;lr>"}, 400, ""},
 		{"bad Path", "", []string{"Contact: <sip:a@192.0.2.1>", "Supported: path", "Path: sip:a;lr"}, 400, ""},
 		{"Path of another scheme", "", []string{"Contact: <sip:a@192.0.2.1>", "Supported: path", "Path: <tel:1>"}, 400, ""},
 		{"long Path", "", []string{"Contact: <sip:a@192.0.2.1>", "Supported: path", "Path: <sip:a;x=" + long + ">", "Path: <sip:b;x=" + long[:100] + ">"}, 513, ""},
@@ -126,6 +128,7 @@ func TestWhatIsNotRefused(t *testing.T) {
 		{"Expires: 0 for each", "", []string{"Contact: <sip:a@192.0.2.1>, <sip:b@192.0.2.1>;expires=60", "Expires: 0"}, "<sip:b@192.0.2.1>;expires=60"},
 		{"64 Contacts that go", "", []string{"Contact: " + strings.TrimSuffix(strings.Repeat("<sip:a@192.0.2.1>;expires=0, ", 64), ", ")}, "Supported"},
 		{"ten Contacts", "", []string{"Contact: " + contacts(10)}, "<sip:9@192.0.2.1>"},
+		{"reg-id of nobody beside another Contact", "", []string{"Contact: <sip:a@192.0.2.1>;reg-id=1, <sip:b@192.0.2.1>"}, "<sip:b@192.0.2.1>"},
 		{"folded parameters", "", []string{"Contact: <sip:a@192.0.2.1>;x=\"a\r\n b\"\r\n ;y=z"}, `Contact: <sip:a@192.0.2.1>;x="a b";y=z;expires=3600`},
 	}
 	for _, c := range cases {

@@ -32,7 +32,7 @@ func (d domains) Contains(host []byte) bool {
 	return false
 }
 
-var served = domains{"example.com", "example.org"}
+var served = domains{"example.com", "example.org", "198.51.100.1"}
 
 // desk is a registrar with its directory, and a client that sends to it.
 type desk struct {
