@@ -26,6 +26,7 @@ var levels = map[string]int{
 	"viaduct/internal/effect":          1,
 	"viaduct/internal/host":            1,
 	"viaduct/internal/certificate":     1,
+	"viaduct/internal/overload":        1,
 	"viaduct/internal/transaction":     2,
 	"viaduct/internal/auth":            2,
 	"viaduct/internal/identity":        2,
@@ -66,7 +67,7 @@ var transportKnows = []string{
 var pure = []string{
 	"viaduct/sip", "viaduct/internal/flow", "viaduct/internal/slab", "viaduct/internal/wheel", "viaduct/internal/effect",
 	"viaduct/internal/transaction", "viaduct/internal/registrar", "viaduct/internal/policy", "viaduct/internal/proxy",
-	"viaduct/internal/identity",
+	"viaduct/internal/identity", "viaduct/internal/overload",
 }
 
 // impure are the standard packages by which the world would come in. (sync/atomic

@@ -139,7 +139,7 @@ func (c *Conn) work(l *lane) {
 		}
 	}
 	clear(packets)
-	l.batch.Packets = l.packets[:0]
+	l.batch.Packets, l.batch.Age = l.packets[:0], 0
 	l.batch.Trouble.Reset()
 }
 

@@ -11,6 +11,7 @@ type Counters struct {
 	Keepalives      uint64 // empty, NUL and CRLF datagrams (RFC 5626 §8 and custom)
 	Bindings        uint64 // STUN Binding Requests answered
 	BadBindings     uint64 // STUN that was not answered
+	Age             uint64 // nanoseconds that the oldest datagram of the last batch had waited; of several sockets the highest
 	KernelDrops     uint64 // datagrams the kernel dropped because the receive buffer was full
 	ReceiveErrors   uint64 // failed receives other than pending ICMP errors
 	Sent            uint64
@@ -31,6 +32,7 @@ func (c *Counters) Add(o Counters) {
 	c.Keepalives += o.Keepalives
 	c.Bindings += o.Bindings
 	c.BadBindings += o.BadBindings
+	c.Age = max(c.Age, o.Age)
 	c.KernelDrops += o.KernelDrops
 	c.ReceiveErrors += o.ReceiveErrors
 	c.Sent += o.Sent
@@ -47,6 +49,7 @@ func (c *Counters) Add(o Counters) {
 type counters struct {
 	received, receivedBytes, batches, fullBatches atomic.Uint64
 	keepalives, bindings, badBindings, errors     atomic.Uint64
+	age                                           atomic.Int64
 
 	_ [64]byte // keeps the two groups on different cache lines
 
@@ -64,6 +67,7 @@ func (c *counters) snapshot() Counters {
 		Keepalives:      c.keepalives.Load(),
 		Bindings:        c.bindings.Load(),
 		BadBindings:     c.badBindings.Load(),
+		Age:             uint64(c.age.Load()),
 		ReceiveErrors:   c.errors.Load(),
 		Sent:            c.sent.Load(),
 		SentBytes:       c.sentBytes.Load(),

@@ -20,9 +20,9 @@ type mmsghdr struct {
 type name [unix.SizeofSockaddrInet6]byte
 
 // ancillary has room for the control messages of one received datagram:
-// IP_PKTINFO takes 32 bytes and IPV6_PKTINFO 40. It is an array of words
-// because a Cmsghdr must be aligned.
-type ancillary [8]uint64
+// SO_TIMESTAMPNS and IP_PKTINFO take 32 bytes each and IPV6_PKTINFO 40. It is an
+// array of words because a Cmsghdr must be aligned.
+type ancillary [10]uint64
 
 func (a *ancillary) bytes() *byte { return (*byte)(unsafe.Pointer(a)) }
 
@@ -87,28 +87,48 @@ func scopeOf(zone string) uint32 {
 
 // local reads the address that a datagram came to from its control messages.
 func local(h *unix.Msghdr) (netip.Addr, bool) {
-	level, kind, data := firstControl(h)
-	switch {
-	case level == unix.IPPROTO_IP && kind == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		// Spec_dst, not Addr: of a broadcast it is the address to answer from.
-		return netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Spec_dst), true
-	case level == unix.IPPROTO_IPV6 && kind == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		return netip.AddrFrom16((*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0])).Addr), true
+	for at := uint64(0); ; {
+		c, data := nextControl(h, &at)
+		switch {
+		case c == nil:
+			return netip.Addr{}, false
+		case c.Level == unix.IPPROTO_IP && c.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			// Spec_dst, not Addr: of a broadcast it is the address to answer from.
+			return netip.AddrFrom4((*unix.Inet4Pktinfo)(unsafe.Pointer(&data[0])).Spec_dst), true
+		case c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			return netip.AddrFrom16((*unix.Inet6Pktinfo)(unsafe.Pointer(&data[0])).Addr), true
+		}
 	}
-	return netip.Addr{}, false
 }
 
-// firstControl reads the first control message of h.
-func firstControl(h *unix.Msghdr) (level, kind int32, data []byte) {
-	if h.Controllen < unix.SizeofCmsghdr {
-		return 0, 0, nil
+// arrived reads when a datagram arrived, in nanoseconds of the wall clock.
+func arrived(h *unix.Msghdr) (int64, bool) {
+	for at := uint64(0); ; {
+		c, data := nextControl(h, &at)
+		switch {
+		case c == nil:
+			return 0, false
+		case c.Level == unix.SOL_SOCKET && c.Type == unix.SCM_TIMESTAMPNS && len(data) >= int(unsafe.Sizeof(unix.Timespec{})):
+			return (*unix.Timespec)(unsafe.Pointer(&data[0])).Nano(), true
+		}
 	}
-	c := (*unix.Cmsghdr)(unsafe.Pointer(h.Control))
-	if c.Len < unix.SizeofCmsghdr || uint64(c.Len) > uint64(h.Controllen) {
-		return 0, 0, nil
+}
+
+// nextControl reads the control message of h that begins at *at, and moves on; nil
+// when there is none left.
+func nextControl(h *unix.Msghdr, at *uint64) (c *unix.Cmsghdr, data []byte) {
+	room := uint64(h.Controllen)
+	if *at >= room || room-*at < unix.SizeofCmsghdr {
+		return nil, nil
 	}
-	all := unsafe.Slice(h.Control, h.Controllen)
-	return c.Level, c.Type, all[unix.CmsgLen(0):c.Len]
+	c = (*unix.Cmsghdr)(unsafe.Add(unsafe.Pointer(h.Control), *at))
+	size := uint64(c.Len)
+	if size < unix.SizeofCmsghdr || size > room-*at {
+		return nil, nil
+	}
+	all := unsafe.Slice((*byte)(unsafe.Pointer(c)), size)
+	*at += uint64(unix.CmsgSpace(int(size) - unix.CmsgLen(0)))
+	return c, all[unix.CmsgLen(0):]
 }
 
 // put writes the control message that makes the kernel send from src and

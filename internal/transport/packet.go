@@ -2,6 +2,7 @@ package transport
 
 import (
 	"net/netip"
+	"time"
 
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -16,6 +17,9 @@ const width = 64
 // IPv4 and 65,527 with IPv6.
 const datagram = 64 << 10
 
+// aging is the age from which that of each datagram of a batch is told.
+const aging = 100 * time.Millisecond
+
 // Packet is one received datagram that is not a keepalive, or one message of a
 // stream.
 type Packet struct {
@@ -26,6 +30,8 @@ type Packet struct {
 	// header part, as far as it came, for a 400 (RFC 3261 §18.3). Until the turn
 	// returns. Streams only.
 	Fault *sip.SyntaxError
+	// Age is how long ago the datagram arrived, where that is aging or more; else 0.
+	Age time.Duration
 	// Parsed is set by the turn: Wire is a SIP message.
 	Parsed bool
 }
@@ -34,6 +40,10 @@ type Packet struct {
 // valid after the turn.
 type Batch struct {
 	Packets []Packet
+	// Age is how long the oldest of Packets has waited, 0 when the queue was empty
+	// behind it. Of connections: how long they waited for their turn.
+	Age     time.Duration
+	Lost    bool    // the kernel had no room for datagrams since the last batch that was full
 	Trouble Trouble // ICMP errors read since the last turn; messages that a stream has lost
 
 	Gone    []flow.Flow // connections that have ended

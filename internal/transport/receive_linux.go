@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 )
@@ -26,6 +27,11 @@ type reader struct {
 	ctl   [width]ancillary
 
 	packets [width]Packet // backs batch.Packets
+	stamped bool          // datagrams tell when they arrived
+	restamp bool          // stamped has changed since the vectors were made ready
+	short   int           // batches in a row that were not full
+	wall    int64         // when the batch at hand was received
+	drops   uint32        // of the kernel, as last seen
 	answers effect.List   // STUN
 	sender  *Sender       // for them, made at the first
 }
@@ -63,12 +69,21 @@ func (r *reader) init() error {
 		h := &r.msgs[i].hdr
 		h.Name, h.Iov = &r.names[i][0], &r.iovs[i]
 		h.SetIovlen(1)
-		if r.s.wildcard {
-			h.Control = r.ctl[i].bytes()
-		}
 	}
+	r.control()
 	r.rewind(width)
 	return nil
+}
+
+// control gives the kernel room for control messages, or none when there is
+// nothing to be told.
+func (r *reader) control() {
+	for i := range width {
+		r.msgs[i].hdr.Control = nil
+		if r.s.wildcard || r.stamped {
+			r.msgs[i].hdr.Control = r.ctl[i].bytes()
+		}
+	}
 }
 
 // rewind makes the first n vectors ready for the next receive: the kernel
@@ -77,7 +92,8 @@ func (r *reader) rewind(n int) {
 	for i := range n {
 		h := &r.msgs[i].hdr
 		h.Namelen = unix.SizeofSockaddrInet6
-		if r.s.wildcard {
+		h.SetControllen(0)
+		if h.Control != nil {
 			h.SetControllen(len(ancillary{}) * 8)
 		}
 	}
@@ -97,6 +113,7 @@ func (r *reader) read(fd uintptr) bool {
 		switch errno {
 		case 0:
 			failed = 0
+			r.look(fd, n == width)
 			r.take(n)
 			if n < width {
 				return false
@@ -119,6 +136,56 @@ func (r *reader) read(fd uintptr) bool {
 	return true
 }
 
+// calm is how many batches in a row that were not full show that datagrams need
+// not tell any more when they arrived.
+const calm = 1 << 14
+
+// look finds out how far behind the reader is, after a batch that was full. After
+// one that was not there is nothing to find: the queue is empty. Datagrams are
+// stamped only once there has been a full batch, because a stamp costs 0.15 µs, of
+// 2.9 that the kernel takes for a datagram in all. Those that wait already then
+// look as if they had just come.
+func (r *reader) look(fd uintptr, full bool) {
+	r.batch.Age, r.batch.Lost = 0, false
+	if !full {
+		if r.short++; r.stamped && r.short == calm {
+			r.stamp(fd, false)
+		}
+		return
+	}
+	r.short = 0
+	if !r.stamped {
+		r.stamp(fd, true)
+	}
+	r.wall = clock.Today().UnixNano()
+	r.batch.Age = r.age(0)
+	if drops, ok := dropsOf(fd); ok {
+		r.batch.Lost = drops != r.drops
+		r.drops = drops
+	}
+}
+
+// stamp has the kernel tell when datagrams arrived, or not.
+func (r *reader) stamp(fd uintptr, on bool) {
+	value := 0
+	if on {
+		value = 1
+	}
+	_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, value) // without it every datagram is new
+	r.stamped = on
+	r.restamp = true
+}
+
+// age is how long ago datagram i arrived. A step of the wall clock meanwhile
+// cannot make it negative.
+func (r *reader) age(i int) time.Duration {
+	at, ok := arrived(&r.msgs[i].hdr)
+	if !ok {
+		return 0
+	}
+	return max(time.Duration(r.wall-at), 0)
+}
+
 // hear reads the error queue and takes a turn when it held something.
 func (r *reader) hear(fd uintptr) bool {
 	heard := r.errors.drain(fd, r.s, &r.batch.Trouble)
@@ -137,6 +204,7 @@ func (r *reader) take(n int) {
 		c.fullBatches.Add(1)
 	}
 	c.received.Add(uint64(n))
+	c.age.Store(int64(r.batch.Age))
 	bytes := uint64(0)
 	r.batch.Packets = r.packets[:0]
 	for i := range n {
@@ -146,7 +214,11 @@ func (r *reader) take(n int) {
 		switch kindOf(wire) {
 		case message:
 			if from := r.from(i); from.Remote.IsValid() {
-				r.batch.Packets = append(r.batch.Packets, Packet{Wire: wire, From: from})
+				p := Packet{Wire: wire, From: from}
+				if r.batch.Age >= aging {
+					p.Age = r.age(i)
+				}
+				r.batch.Packets = append(r.batch.Packets, p)
 			}
 		case keepalive:
 			c.keepalives.Add(1)
@@ -155,6 +227,11 @@ func (r *reader) take(n int) {
 		}
 	}
 	c.receivedBytes.Add(bytes)
+	if r.restamp { // what was received is read: the vectors may change
+		r.restamp = false
+		r.control()
+		n = width
+	}
 	r.rewind(n)
 	if len(r.answers.Sends) > 0 {
 		r.answer()

@@ -70,7 +70,7 @@ func (c *Conn) readAll(fd int) (done bool, err error) {
 			l = nil
 		}
 		if l == nil {
-			l = <-c.s.lanes
+			l = c.s.borrow()
 		}
 		buffer, before := c.room(l)
 		n, err := c.receive(fd, buffer[before:])

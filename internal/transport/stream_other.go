@@ -39,7 +39,7 @@ func (c *Conn) read() error {
 
 // arrived works on b, which is as much as fits where it belongs.
 func (c *Conn) arrived(b []byte) bool {
-	l := <-c.s.lanes
+	l := c.s.borrow()
 	defer func() { c.s.lanes <- l }()
 	for len(b) > 0 {
 		buffer, before := c.room(l)

@@ -226,6 +226,21 @@ func (s *Streams) forget(t *TCP) {
 	s.listeners = slices.DeleteFunc(slices.Clone(s.listeners), func(x *TCP) bool { return x == t })
 }
 
+// borrow waits for a lane. How long it took is the age of what has come, as far as
+// that can be told: the kernel holds it, and the peer is slowed down (RFC 9293).
+func (s *Streams) borrow() *lane {
+	select {
+	case l := <-s.lanes:
+		l.batch.Age = 0
+		return l
+	default:
+	}
+	begun := clock.Now()
+	l := <-s.lanes
+	l.batch.Age = clock.Now().Sub(begun)
+	return l
+}
+
 // find is the connection of a listener that a hop names, or nil.
 func (s *Streams) find(to *TCP, hop *flow.Hop) *Conn {
 	if hop.Conn == flow.Existing {

@@ -92,16 +92,18 @@ func probeSegments(raw syscall.RawConn) bool {
 // kernelDrops reads how many datagrams the kernel dropped for want of room.
 // SO_MEMINFO costs nothing per packet; SO_RXQ_OVFL would need a control message
 // with each.
-func kernelDrops(raw syscall.RawConn) (uint32, bool) {
-	var info [unix.SK_MEMINFO_VARS]uint32
-	size := uint32(unsafe.Sizeof(info))
+func kernelDrops(raw syscall.RawConn) (n uint32, ok bool) {
 	err := control(raw, func(fd int) error {
-		_, _, e := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_MEMINFO,
-			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-		if e != 0 {
-			return e
-		}
+		n, ok = dropsOf(uintptr(fd))
 		return nil
 	})
-	return info[unix.SK_MEMINFO_DROPS], err == nil
+	return n, ok && err == nil
+}
+
+func dropsOf(fd uintptr) (uint32, bool) {
+	var info [unix.SK_MEMINFO_VARS]uint32
+	size := uint32(unsafe.Sizeof(info))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	return info[unix.SK_MEMINFO_DROPS], e == 0
 }
