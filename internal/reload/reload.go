@@ -18,12 +18,13 @@ import (
 	"viaduct/internal/config"
 	"viaduct/internal/proxy"
 	"viaduct/internal/resolve"
+	"viaduct/internal/transport"
 )
 
 // Engine is what a reload needs of an *engine.Engine.
 type Engine interface {
 	Listeners() []proxy.Listener
-	Reload(s *proxy.Snapshot) error
+	Reload(s *proxy.Snapshot, settings ...transport.Settings) error
 	SetDrain(d time.Duration)
 	SetDNS(servers []netip.AddrPort, hosts *resolve.Hosts)
 }
