@@ -152,7 +152,6 @@ func (c *Conn) takeFrames(l *lane, b []byte) bool {
 			continue
 		}
 		if messages > 0 {
-			c.to.counters.received.Add(uint64(messages))
 			c.alive.Store(c.s.now.Load())
 		}
 		c.work(l)
@@ -219,6 +218,7 @@ func (c *Conn) message(l *lane, op opcode, payload []byte) error {
 		c.pong(l, 1)
 	case len(payload) == 0 || string(payload) == "\r\n":
 	default:
+		c.to.counters.received.Add(1)
 		c.packet(l, Packet{Wire: payload, From: c.flow})
 	}
 	return nil

@@ -30,7 +30,7 @@ func (c *Conn) prepare(use *Settings, proxied bool) {
 		c.s.group.Go(c.serve)
 		return
 	case errors.Is(err, errServed):
-		c.end(EndServed)
+		c.reason.CompareAndSwap(uint32(notEnded), uint32(EndServed))
 		c.linger()
 	default:
 		c.refuse(err)

@@ -28,7 +28,7 @@ type wire struct {
 	net  net.Conn
 	live bool // the handshake is over
 
-	// of the handshake
+	// of the handshake, else nil
 	gate *gate
 	ctx  context.Context
 
@@ -51,6 +51,9 @@ func (nothing) Temporary() bool { return true }
 func (w *wire) Read(b []byte) (int, error) {
 	if w.live {
 		return receiveStream(w.fd, w.net, b)
+	}
+	if w.gate == nil { // between the handshake and the first message: a request of HTTP
+		return w.net.Read(b)
 	}
 	w.gate.leave()
 	n, err := w.net.Read(b)
@@ -90,8 +93,9 @@ func newSecure(conn net.Conn, cfg *tls.Config, make func(net.Conn, *tls.Config) 
 // computes it holds a place in g.
 func (x *secure) shake(ctx context.Context, g chan struct{}) error {
 	x.wire.ctx, x.wire.gate = ctx, &gate{places: g}
-	defer x.wire.gate.leave()
 	err := x.conn.HandshakeContext(ctx)
+	x.wire.gate.leave()
+	x.wire.ctx, x.wire.gate = nil, nil
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err() // what the end of the wait looks like from inside says less
 	}
@@ -99,9 +103,7 @@ func (x *secure) shake(ctx context.Context, g chan struct{}) error {
 }
 
 // begin ends the time in which reads and writes wait.
-func (x *secure) begin() {
-	x.wire.live, x.wire.ctx, x.wire.gate = true, nil, nil
-}
+func (x *secure) begin() { x.wire.live = true }
 
 // read decrypts what has arrived on fd, as far as b has room. It returns
 // errNothing when it would have to wait.

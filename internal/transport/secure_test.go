@@ -30,6 +30,9 @@ type vault struct {
 
 func newVault(t testing.TB) *vault { return &vault{t, t.TempDir(), siptest.NewAuthority(t)} }
 
+// in is v with files of its own, for a part of a test that runs beside others.
+func (v *vault) in(t testing.TB) *vault { return &vault{t, t.TempDir(), v.Authority} }
+
 func (v *vault) trust() *certificate.Trust {
 	v.t.Helper()
 	x, err := certificate.NewTrust(v.PEM)
@@ -88,6 +91,12 @@ func (h *hall) from(n int) flow.Flow {
 	return h.packets()[n-1].From
 }
 
+func (h *hall) told() []Notice {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.notices)
+}
+
 // A message comes whole by TLS however it was cut, and so do many of one write;
 // answers come back on the connection, records of all kinds among them.
 //
@@ -98,7 +107,7 @@ func TestSecureStream(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
 			t.Parallel()
-			h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{}, nil)
+			h := newHallOf(t, flow.TLS, Settings{TLS: v.in(t).tls(nil, "example.com")}, StreamLimits{}, nil)
 			cfg := v.client("example.com")
 			cfg.MaxVersion = version
 			c := h.shake(cfg)
@@ -200,7 +209,7 @@ func TestClientCertificates(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(asksClients(v, c.require), "example.com")}, StreamLimits{}, nil)
+			h := newHallOf(t, flow.TLS, Settings{TLS: v.in(t).tls(asksClients(v, c.require), "example.com")}, StreamLimits{}, nil)
 			asked := false
 			cfg := c.cfg.Clone()
 			cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -307,7 +316,7 @@ func TestServersProveTheirDomain(t *testing.T) {
 	h.until("the loss", func() bool { return len(h.failed) == 1 && h.failed[0].For == 4 })
 	h.until("the reason", func() bool { return len(h.notices) == 1 })
 	var wrong *certificate.DomainError
-	if n := h.notices[0]; !errors.As(n.Err, &wrong) || wrong.Domain != "three.example" || n.Remote.String() != s.Addr().String() {
+	if n := h.told()[0]; !errors.As(n.Err, &wrong) || wrong.Domain != "three.example" || n.Remote.String() != s.Addr().String() {
 		t.Errorf("told %+v", n)
 	}
 	put(t, one, streamed(5, 0))
@@ -477,7 +486,7 @@ func TestCertificatesAreSwapped(t *testing.T) {
 	close(done)
 	group.Wait()
 	h.until("what was told", func() bool { return len(h.notices) == 2 })
-	if n := h.notices; n[0].Err != nil || n[0].Renewed.File == "" || n[1].Err == nil || !strings.Contains(n[1].Err.Error(), "expired") {
+	if n := h.told(); n[0].Err != nil || n[0].Renewed.File == "" || n[1].Err == nil || !strings.Contains(n[1].Err.Error(), "expired") {
 		t.Errorf("told %+v", n)
 	}
 	if e := h.tcp.Counters().Expiries; len(e) != 1 || time.Until(e[0].End) < time.Minute {
