@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"viaduct/internal/registrar"
 	"viaduct/sip"
 )
 
@@ -77,4 +78,33 @@ func checkResponse(t *testing.T, m *sip.Message, status int, headers []byte) *si
 		t.Fatalf("%v in\n%s", err, wire)
 	}
 	return &response
+}
+
+// URIs of anybody's making: no panic, what is read as a GRUU leads to an AOR that
+// is one, and nobody can make a temporary one.
+func FuzzGRUU(f *testing.F) {
+	for _, uri := range []string{
+		"sip:bob@example.com;gr=urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6", "sip:example.com;gr=urn:x:%61", "sip:b;gr",
+		"sips:tgruu." + strings.Repeat("A", 108) + "@example.com;gr", "sip:tgruu.@[::1]:5;gr=", "tel:1;gr", "sip:a@b;GR=URN:X:%%",
+	} {
+		f.Add(uri)
+	}
+	d := newDesk(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := sip.ParseURI([]byte(text))
+		if err != nil {
+			return
+		}
+		g, v := d.r.ParseGRUU(&u)
+		if v != registrar.ValidGRUU {
+			return
+		}
+		if g.Temporary {
+			t.Fatalf("%q is a temporary one", text)
+		}
+		aor, err := sip.ParseURI(g.AOR)
+		if err != nil || !aor.IsSIP() || len(aor.Params) > 0 {
+			t.Fatalf("%q: AOR %q, %v", text, g.AOR, err)
+		}
+	})
 }
