@@ -35,3 +35,13 @@ func (r *Rewriter) cutNamed(name string, from int) {
 		}
 	}
 }
+
+// PushPath puts a Path line above all Path values (RFC 3327 §5.2).
+func (r *Rewriter) PushPath(value []byte) { r.push(Path, r.belowVias(), value) }
+
+// FirstOf is the first element of a list of addresses, as a Route or a Path line
+// has it; valid as long as list.
+func FirstOf(list []byte) []byte {
+	i, j := trimLWS(list, 0, elementEnd(list, 0))
+	return list[i:j]
+}

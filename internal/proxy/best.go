@@ -59,6 +59,9 @@ func (c *Core) collect(rc *ResponseContext, m *sip.Message) {
 		return // it ends here: the Via that is left names nobody
 	}
 	c.rewriter.PopVia() // step 3
+	if s := c.table.Server(rc.server); s != nil {
+		c.editResponse(rc, m, s.Reply)
+	}
 	if s := c.table.Server(rc.server); s != nil && s.Reply.Protocol.Reliable() {
 		c.rewriter.EnsureContentLength() // §18.3
 	}
@@ -108,6 +111,10 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		c.closeIfOver(rc)
 		return
 	}
+	if end := rc.furtherEnd(); end != nil {
+		c.goOn(now, rc, end, fx)
+		return
+	}
 	chosen := rc.best
 	switch {
 	case !rc.invite && chosen.status == 0:
@@ -134,6 +141,8 @@ func ownFinal(status int) *rejection {
 		return &rejection{status: 408}
 	case 503:
 		return &rejection{status: 500, reason: "Next Hop Unavailable"}
+	case 430: // RFC 5626 §11.5 is for the registrar, which is here
+		return &rejection{status: 480}
 	case 403:
 		return &rejection{status: 403, reason: "Destination Not Allowed"}
 	}

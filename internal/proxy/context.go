@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/internal/registrar"
 	"viaduct/internal/transaction"
 	"viaduct/internal/wheel"
 )
@@ -26,30 +29,49 @@ type ResponseContext struct {
 	// set at construction, then constant
 	server effect.Handle
 	snap   *Snapshot
+	index  uint32 // its slot
+	invite bool
+
+	// guarded by the shard
+	phase    phase
+	pending  int32  // branches without a final response
+	branches uint32 // first Branch, +1
+	*open           // nil once a final response went upstream
+}
+
+// open is what a context has as long as it searches: the larger part of it, which
+// is released with the final response.
+type open struct {
+	// set at construction, then constant
+	index  uint32       // its slot
 	rule   *policy.Rule // that let the request in; nil inside a dialog
+	at     policy.Cursor
 	start  clock.Instant
 	way    way
 	loop   [4]byte
 	dialog cookie // inside a dialog: the cookie it came with
-	invite bool
-	own    bool // the original Request-URI is a resource of this proxy (§16.5)
+	own    bool   // the original Request-URI is a resource of this proxy (§16.5)
 
 	// guarded by the shard
-	request  []byte // the request as received; released with the final response
-	set      uint32 // first Target of the set, in the order of trial, +1
-	branches uint32 // first Branch, +1
-	group    group  // the targets being called
-	rounds   uint16 // redirections that made targets
-	added    uint16 // round of what the running group was redirected to, 0: none yet
-	pending  int    // branches without a final response
-	waiting  int    // targets whose name is being looked up
-	started  int    // branches in all
-	breadth  int    // Max-Breadth that may still be given out (RFC 5393 §5.3.3)
-	best     best
-	lines    []byte // challenges of the 401 and 407 that were not chosen (§16.7 step 7)
-	trying   wheel.Timer
-	ring     wheel.Timer
-	phase    phase
+	request []byte      // the request as received
+	edits   []byte      // of the header fields of each copy
+	end     *policy.End // that is being carried out; nil inside a dialog
+	path    registrar.EdgePath
+	set     uint32 // first Target of the set, in the order of trial, +1
+	group   group  // the targets being called
+	rounds  uint16 // redirections and further ends that made targets
+	added   uint16 // round of what the running group was redirected to, 0: none yet
+	waiting int    // targets whose name is being looked up
+	wait    uint32 // what the request as a whole waits for, +1
+	started int    // branches in all
+	breadth int    // Max-Breadth that may still be given out (RFC 5393 §5.3.3)
+	best    best
+	lines   []byte       // challenges of the 401 and 407 that were not chosen (§16.7 step 7)
+	class   policy.Class // why the end failed, where no response says it
+	rang    bool         // a 1xx other than 100 went upstream
+	trying  wheel.Timer
+	ring    wheel.Timer
+	patient wheel.Timer // as long as the end may ring
 }
 
 // group is a set of targets that are called at once: those of one round with the
@@ -61,16 +83,21 @@ type group struct{ round, q uint16 }
 type Target struct {
 	uri   []byte // Request-URI of the forwarded request; nil: the received one
 	hop   []byte // URI to send to instead of uri (§16.6 step 7: policy), nil: uri itself
+	path  []byte // Route values to go by (RFC 3327 §5.1); nil: none
 	flow  flow.Hop
 	group group
 	next  uint32 // in the set, +1
 	// search is the wait that walks through the hops of its name, +1; 0: it has one hop
 	search uint32
 	domain flow.Domain // that a TLS peer must prove to speak for
+	spare  uint32      // to be tried when this one cannot be reached (RFC 5626 §7), +1
 	from   flow.Listener
 	mark   uint16 // of the policy.Group it comes from, for the Route cookie
 	// hasFrom: send from the listener from. direct: flow is the hop; nothing is located.
 	hasFrom, direct, tried bool
+	// outbound: the flow is the only way to it (RFC 5626), whose end is a 430.
+	outbound   bool
+	registered netip.Addr // has registered itself from there, and so may be spoken to; else zero
 }
 
 // Branch is one forwarded copy: one hop of a target, one client transaction.
@@ -94,27 +121,41 @@ type way struct {
 	popLast bool   // and the last one: it has become the Request-URI
 }
 
-// newContext opens the response context of a request. The request is kept.
+// newContext opens the response context of a request, or takes up again the one
+// in which it has waited. The request is kept.
 func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
-	rc, slot := c.contexts.Take()
-	*rc = ResponseContext{
-		server: rq.server.Handle(), snap: rq.snap, rule: rq.rule, start: now,
-		way: rq.way, loop: rq.loop, dialog: rq.cookie,
-		invite: rq.server.Method == inviteMethod, own: rq.own,
-		request: c.bytes.Copy(rq.m.Wire()), breadth: rq.breadth,
-		trying: wheel.Timer{Kind: kindTrying, Slot: slot},
-		ring:   wheel.Timer{Kind: kindRing, Slot: slot},
+	rc := rq.context
+	if rc == nil {
+		rc = c.holdContext(now, rq)
 	}
+	rc.rule, rc.end, rc.at, rc.way, rc.loop = rq.rule, rq.end, rq.at, rq.way, rq.loop
+	rc.dialog, rc.own, rc.breadth = rq.cookie, rq.own, rq.breadth
+	rc.path = rq.path
+	rc.edits = c.bytes.Copy(c.appendEdits(c.text[:0]))
 	if rq.way.uri != nil { // it lives in the scratch of this step
 		rc.way.uri = c.bytes.Copy(rq.way.uri)
 	}
+	return rc
+}
+
+// holdContext opens a context that only holds a request.
+func (c *Core) holdContext(now clock.Instant, rq *request) *ResponseContext {
+	rc, slot := c.contexts.Take()
+	o, place := c.opens.Take()
+	*o = open{
+		index: place, start: now, request: c.bytes.Copy(rq.m.Wire()),
+		trying:  wheel.Timer{Kind: kindTrying, Slot: slot},
+		ring:    wheel.Timer{Kind: kindRing, Slot: slot},
+		patient: wheel.Timer{Kind: kindPatience, Slot: slot},
+	}
+	*rc = ResponseContext{server: rq.server.Handle(), snap: rq.snap, index: slot, invite: rq.server.Method == inviteMethod, open: o}
 	rq.server.User = slot + 1
 	c.inSetup++
 	return rc
 }
 
 // slot is the index of rc.
-func (rc *ResponseContext) slot() uint32 { return rc.trying.Slot }
+func (rc *ResponseContext) slot() uint32 { return rc.index }
 
 // newBranch adds the branch of a client transaction to rc.
 func (c *Core) newBranch(rc *ResponseContext, client *transaction.Client, target uint32, breadth int) *Branch {
@@ -141,7 +182,9 @@ func (c *Core) concluded(rc *ResponseContext, b *Branch) {
 	c.unfollow(b)
 	c.wheel.Stop(&b.c)
 	rc.pending--
-	rc.breadth += b.breadth // RFC 5393 §5.3.3.1: ready for the next target
+	if rc.phase != answered {
+		rc.breadth += b.breadth // RFC 5393 §5.3.3.1: ready for the next target
+	}
 }
 
 // closeBranch takes b, whose client transaction has ended, out of its context
@@ -180,13 +223,21 @@ func (c *Core) settle(rc *ResponseContext) {
 	}
 	rc.phase = answered
 	c.inSetup--
-	c.wheel.Stop(&rc.trying)
-	c.wheel.Stop(&rc.ring)
-	c.bytes.Give(rc.request)
-	c.bytes.Give(rc.best.wire)
-	c.bytes.Give(rc.way.uri)
-	rc.request, rc.best, rc.lines, rc.way.uri = nil, best{}, nil, nil
 	c.dropTargets(rc)
+	if rc.wait != 0 {
+		c.endWait(c.waits.At(rc.wait - 1))
+	}
+	o := rc.open
+	rc.open = nil
+	c.wheel.Stop(&o.trying)
+	c.wheel.Stop(&o.ring)
+	c.wheel.Stop(&o.patient)
+	for _, b := range [...][]byte{o.request, o.best.wire, o.way.uri, o.edits} {
+		c.bytes.Give(b)
+	}
+	place := o.index
+	*o = open{}
+	c.opens.Give(place)
 }
 
 // endSearch releases the search of t, with the question that may be open.
@@ -201,12 +252,22 @@ func (c *Core) endSearch(t *Target) {
 func (c *Core) dropTargets(rc *ResponseContext) {
 	for rc.set != 0 {
 		slot := rc.set - 1
+		rc.set = c.targets.At(slot).next
+		c.dropTarget(slot)
+	}
+}
+
+// dropTarget releases a target and its spares.
+func (c *Core) dropTarget(slot uint32) {
+	for more := true; more; {
 		t := c.targets.At(slot)
-		rc.set = t.next
-		c.bytes.Give(t.uri)
-		c.bytes.Give(t.hop)
+		next := t.spare
+		for _, b := range [...][]byte{t.uri, t.hop, t.path} {
+			c.bytes.Give(b)
+		}
 		c.endSearch(t)
 		*t = Target{}
 		c.targets.Give(slot)
+		slot, more = next-1, next != 0
 	}
 }

@@ -21,6 +21,7 @@ type cookie struct {
 	flow        netip.AddrPort // the side's flow, when the side is one
 	paired      bool           // one of two values
 	downstream  bool           // of a pair: the value that faces the callee
+	path        bool           // of a Path value: it leads to a flow, in whatever call
 }
 
 // Bits of the first byte. The upper two are the version, 0.
@@ -30,6 +31,7 @@ const (
 	cookieDownstream  = 1 << 1
 	cookieFlow4       = 1 << 2
 	cookieFlow6       = 1 << 3
+	cookiePath        = 1 << 4
 
 	cookieHead = 14
 	cookieMAC  = 10
@@ -47,6 +49,9 @@ func (k *cookie) append(dst []byte) []byte {
 	}
 	if k.downstream {
 		flags |= cookieDownstream
+	}
+	if k.path {
+		flags |= cookiePath
 	}
 	switch {
 	case k.flow.Addr().Is4():
@@ -85,6 +90,7 @@ func (k *cookie) parse(b []byte) bool {
 		sourceGroup: binary.BigEndian.Uint16(b[12:]),
 		paired:      flags&cookiePaired != 0,
 		downstream:  flags&cookieDownstream != 0,
+		path:        flags&cookiePath != 0,
 	}
 	rest := b[cookieHead:]
 	switch {
@@ -103,6 +109,9 @@ func (s *signer) appendCookie(dst []byte, k *cookie, callID []byte) []byte {
 	b := k.append(s.scratch[:0])
 	first := &s.ring[0]
 	b[1] = first.id
+	if k.path {
+		callID = nil
+	}
 	b = append(b, s.sign(first.cookie, b, callID)[:cookieMAC]...)
 	return base64url.AppendEncode(dst, b)
 }
@@ -118,6 +127,9 @@ func (s *signer) openCookie(user, callID []byte) (k cookie, ok bool) {
 		return k, false
 	}
 	body, mac := s.scratch[:n-cookieMAC], s.scratch[n-cookieMAC:n]
+	if body[0]&cookiePath != 0 { // made by a REGISTER, for calls to come
+		callID = nil
+	}
 	for i := range s.ring {
 		r := &s.ring[i]
 		if r.id == body[1] && subtle.ConstantTimeCompare(mac, s.sign(r.cookie, body, callID)[:cookieMAC]) == 1 {

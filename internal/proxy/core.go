@@ -2,11 +2,16 @@ package proxy
 
 import (
 	"hash/maphash"
+	"net/netip"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/internal/identity"
+	"viaduct/internal/location"
 	"viaduct/internal/policy"
+	"viaduct/internal/registrar"
 	"viaduct/internal/slab"
 	"viaduct/internal/transaction"
 	"viaduct/internal/wheel"
@@ -20,6 +25,7 @@ type Config struct {
 	Boot   [4]byte        // the same for all cores of a process
 	Max    int            // server plus client transactions of this core, 0: the table's default
 	Random func(p []byte) // crypto/rand in the shell, seeded in tests
+	Guard  *auth.Guard    // shared by all cores of a process; nil: one of its own
 }
 
 // Core is the proxy of one shard. Callers hold that shard's lock.
@@ -32,6 +38,7 @@ type Core struct {
 	// guarded by the shard
 	contexts slab.Slots[ResponseContext]
 	branches slab.Slots[Branch]
+	opens    slab.Slots[open]
 	targets  slab.Slots[Target]
 	waits    slab.Slots[wait]
 	bytes    slab.Bytes
@@ -50,28 +57,40 @@ type Core struct {
 	parkedNow int
 
 	// scratch of one step
-	rq         request
-	once       ResponseContext // of what is forwarded without a transaction
-	onceTarget Target
-	kept       sip.Message // a kept request, parsed again
-	stored     sip.Message // a stored response, parsed again
-	rewriter   sip.Rewriter
-	facts      policy.Facts
-	signer     signer
-	domains    domains
-	told       reply  // while what waited for it is taken up again
-	query      []byte // a resolve.Query under construction
-	text       []byte // a URI, a Via or a Route value under construction
-	lines      []byte // header lines under construction
+	rq          request
+	once        ResponseContext // of what is forwarded without a transaction
+	onceEdits   []byte
+	heard       netip.AddrPort // where the response in hand came from
+	onceOpen    open
+	onceTarget  Target
+	kept        sip.Message // a kept request, parsed again
+	stored      sip.Message // a stored response, parsed again
+	rewriter    sip.Rewriter
+	facts       policy.Facts
+	signer      signer
+	domains     domains
+	registrar   registrar.Registrar
+	verifier    *auth.Verifier
+	credentials auth.Credentials
+	identity    identity.Policy
+	found       location.Found
+	told        reply  // while what waited for it is taken up again
+	query       []byte // a resolve.Query under construction
+	text        []byte // a URI, a Via or a Route value under construction
+	lines       []byte // header lines under construction
 }
 
 // NewCore makes the core of one shard. s must have been prepared; its timers
 // T1, T2 and T4 hold for the life of the core.
 func NewCore(cfg Config, now clock.Instant, s *Snapshot) *Core {
 	w := wheel.New(now)
+	if cfg.Guard == nil {
+		cfg.Guard = auth.NewGuard(auth.GuardConfig{}, now)
+	}
 	return &Core{
-		config: cfg,
-		wheel:  w,
+		config:   cfg,
+		wheel:    w,
+		verifier: auth.NewVerifier(cfg.Guard, cfg.Random),
 		table: transaction.New(transaction.Config{
 			T1: s.Timers.T1, T2: s.Timers.T2, T4: s.Timers.T4,
 			Max: cfg.Max, Shard: cfg.Shard, Boot: cfg.Boot, Random: cfg.Random,
@@ -172,6 +191,8 @@ func (c *Core) Expire(now clock.Instant, fx *effect.List) {
 			c.tryingDue(now, c.contexts.At(tm.Slot), fx)
 		case kindRing:
 			c.ringDue(now, c.contexts.At(tm.Slot), fx)
+		case kindPatience:
+			c.ringOver(now, c.contexts.At(tm.Slot), fx)
 		case kindC:
 			c.timerC(now, c.branches.At(tm.Slot), fx)
 		case kindFlows:

@@ -15,7 +15,9 @@ func (c *Core) lost(now clock.Instant, b *Branch, status int, fx *effect.List) {
 	c.concluded(rc, b)
 	c.signer.use(rc.snap.Keys)
 	if waiting && rc.phase != answered && !c.tryNextHop(now, rc, b, nil, fx) {
-		c.failed(rc, status)
+		if !c.callSpare(rc, b.target, status) {
+			c.failed(rc, status)
+		}
 		c.advance(now, rc, nil, fx)
 	}
 	c.closeBranch(b)
@@ -35,9 +37,13 @@ func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
 	}
 	c.counts.Unreachable++
 	fx.Note(effect.Note{Kind: effect.NoteUnreachable, Peer: client.Hop, Detail: "the transport could not deliver"})
-	c.leaveFlow(c.contexts.At(b.context), b)
+	rc, status := c.contexts.At(b.context), 503
+	c.leaveFlow(rc, b)
+	if rc.phase != answered && c.targets.At(b.target).outbound {
+		status = 430 // RFC 5626 §5.3
+	}
 	c.table.Abandon(client)
-	c.lost(now, b, 503, fx)
+	c.lost(now, b, status, fx)
 }
 
 // BrokenBranch is Broken for ICMP errors (§18.4), which quote the datagram:

@@ -139,7 +139,7 @@ func (c *Core) leaveFlow(rc *ResponseContext, b *Branch) {
 		return
 	}
 	other := Target{uri: t.uri, hop: t.hop, group: t.group, from: t.flow.Listener, hasFrom: true, mark: t.mark}
-	if c.addTarget(rc, other) {
+	if _, added := c.addTarget(rc, other); added {
 		c.counts.FlowsLeft++
 	}
 }

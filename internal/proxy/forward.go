@@ -12,8 +12,9 @@ import (
 // request as received; it is gone after this step, so the context keeps a copy.
 func (c *Core) open(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
 	c.startTimers(now, rc)
+	c.startPatience(now, rc)
 	c.advance(now, rc, m, fx)
-	if rc.waiting > 0 && rc.invite { // it will take longer than the 100 may be held back
+	if rc.open != nil && rc.waiting > 0 && rc.invite { // it will take longer than the 100 may be held back
 		c.sendTrying(now, rc, m, fx)
 	}
 }
@@ -42,7 +43,7 @@ func (c *Core) advance(now clock.Instant, rc *ResponseContext, m *sip.Message, f
 			c.failed(rc, status)
 		}
 	}
-	if rc.pending == 0 && (rc.waiting == 0 || rc.phase != searching) {
+	if rc.pending == 0 && (rc.phase != searching || rc.waiting == 0) {
 		c.finish(now, rc, fx)
 	}
 }
@@ -89,7 +90,7 @@ func (c *Core) tooLate(now clock.Instant, rc *ResponseContext) bool {
 // bounds; the next group waits until nothing is pending.
 func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (found uint32, together int) {
 	limits := &rc.snap.Limits
-	open := rc.pending + rc.waiting
+	open := int(rc.pending) + rc.waiting
 	room := min(limits.Parallel-open, limits.Branches-rc.started-rc.waiting, rc.breadth)
 	if room <= 0 {
 		if open == 0 {
@@ -141,6 +142,9 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	if status := e.prepare(c.targetURI(rc, t), &c.text); status != 0 {
 		return status
 	}
+	if status := e.routeByPath(t.path); status != 0 {
+		return status
+	}
 	hop, status := c.hopOf(now, rc, &e, t, fx) // 7.
 	if status != 0 {
 		return status
@@ -153,7 +157,9 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	client.Branch.Loop = rc.loop
 	e.hop = hop
 	c.edit(&e) // 1. 2. 3. 5. 6.
-	if recordRoutes(m) {
+	c.editHeaders(rc, m, server.Flow, hop)
+	c.pushPath(rc, server.Flow)
+	if rc.recordsRoute(m) {
 		c.recordRoute(rc, server.Flow, m, t, hop) // 4.
 	}
 	c.pushVia(rc.snap, hop, &client.Branch)                          // 8.
@@ -181,6 +187,7 @@ type edits struct {
 	routeValue sip.Value
 	route      sip.URI // the first Route value that is left
 	hasRoute   bool
+	path       []byte // Route values to put in front (RFC 3327 §5.1)
 	setURI     []byte // Request-URI to write, nil: leave it
 }
 
@@ -244,7 +251,10 @@ func (c *Core) edit(e *edits) {
 	rw.SetMaxForwards(e.hopsLeft()) // 3.
 	rw.SetMaxBreadth(e.breadth)     // 5. RFC 5393 §5.3.3
 	c.removeRoutes(e)               // §16.4
-	if e.hasRoute && !e.route.LooseRouter() {
+	if e.path != nil {
+		rw.PushRoute(e.path)
+	}
+	if e.hasRoute && e.path == nil && !e.route.LooseRouter() {
 		c.strictForm(e) // 6.
 		return
 	}

@@ -110,7 +110,7 @@ func (c *Core) spiral(s *Snapshot, q *resolve.Query, arrival flow.Flow) (flow.Pr
 // hopTo is the hop to an address, by the listener that suits it, if it may be
 // spoken to.
 func (c *Core) hopTo(rc *ResponseContext, arrival flow.Flow, p flow.Protocol, to netip.AddrPort, t *Target) (flow.Hop, int) {
-	if to.IsValid() && !rc.snap.mayReach(to) {
+	if to.IsValid() && !rc.snap.mayReach(to) && (t == nil || t.registered != to.Addr() || rc.snap.Destinations.Deny.Contains(to.Addr())) {
 		c.counts.DestinationRefused++
 		return flow.Hop{}, 403
 	}

@@ -20,7 +20,7 @@ func (c *Core) passOn(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 		c.counts.drop(DropAck) // §8.2.7: of an answer that we gave
 		return
 	}
-	if !c.admit(now, rq, fx) || !rq.inDialog && !rq.hasRoute && !c.ruled(now, rq, fx) {
+	if !c.admit(now, rq, fx) || !c.sentOn(now, rq, fx) {
 		return
 	}
 	switch status := c.sendOnce(now, rq, fx); {
@@ -31,6 +31,20 @@ func (c *Core) passOn(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 	case status > 0:
 		c.reject(now, rq, ownFinal(status), fx)
 	}
+}
+
+// sentOn settles by its Route or by the rules where a request goes; false when it
+// goes nowhere.
+func (c *Core) sentOn(now clock.Instant, rq *request, fx *effect.List) bool {
+	if !rq.inDialog && !rq.byPath && !rq.hasRoute {
+		c.consult(rq)
+		return c.ruled(now, rq, fx)
+	}
+	refused := c.underRule(rq)
+	if refused != nil {
+		c.reject(now, rq, refused, fx)
+	}
+	return refused == nil
 }
 
 // dropOf is the reason for which an ACK or a CANCEL is dropped that would be

@@ -26,10 +26,11 @@ func (c *Core) preprocess(rq *request) *rejection {
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
 	// target is ours to look up (§16.5).
 	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
+	rq.byPath = rq.signed && rq.cookie.path && !rq.inDialog
 	if !rq.hasRoute && rq.uri.Scheme != sip.SIP {
 		return rq.refuse(416, "")
 	}
-	if rq.hasRoute && !rq.inDialog && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {
+	if rq.hasRoute && !rq.inDialog && !rq.byPath && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {
 		c.counts.RouteRefused++
 		return rq.refuse(403, "Route Not Allowed")
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"viaduct/internal/flow"
+	"viaduct/internal/policy"
 	"viaduct/sip"
 )
 
@@ -17,6 +18,19 @@ func recordRoutes(m *sip.Message) bool {
 		return true
 	}
 	return false
+}
+
+// recordsRoute is recordRoutes with what the rule says of it.
+func (rc *ResponseContext) recordsRoute(m *sip.Message) bool {
+	if rc.end != nil {
+		switch rc.end.RecordRoute {
+		case policy.No:
+			return false
+		case policy.Yes:
+			return m.Method() != sip.REGISTER
+		}
+	}
+	return recordRoutes(m)
 }
 
 // recordRoute is RFC 3261 §16.6 step 4: the values by which later requests of

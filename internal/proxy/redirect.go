@@ -49,8 +49,8 @@ func namesTargets(status int) bool { return status != 305 && status != 380 }
 
 // redirects is what the rule says about 3xx, or else the server block.
 func (rc *ResponseContext) redirects() policy.Redirects {
-	if rc.rule != nil && rc.rule.Redirects != policy.RedirectsDefault {
-		return rc.rule.Redirects
+	if rc.end != nil && rc.end.Redirects != policy.RedirectsDefault {
+		return rc.end.Redirects
 	}
 	return rc.snap.Redirects
 }

@@ -5,6 +5,7 @@ import (
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
+	"viaduct/internal/registrar"
 	"viaduct/internal/transaction"
 	"viaduct/sip"
 )
@@ -39,10 +40,19 @@ type request struct {
 	signed   bool   // cookie is valid
 	paired   bool   // partner is valid too
 	inDialog bool   // seams.md §3: routed by its cookie, not by the rules
+	byPath   bool   // to a phone, by the Path value that it registered with (RFC 5626 §5.3)
 
 	// §16.5
-	own  bool // the Request-URI is a resource of this proxy
+	own  bool               // the Request-URI is a resource of this proxy
+	path registrar.EdgePath // of a REGISTER that goes on
 	rule *policy.Rule
+	end  *policy.End // of the rule, or of an otherwise
+	at   policy.Cursor
+
+	// of a request that has waited as a whole
+	context *ResponseContext // that holds it
+	proven  uint64           // the realms that it has been authenticated for, a bit each
+	resumed bool
 
 	refusal rejection // where it ends, if it does: refusing costs no allocation
 }

@@ -30,6 +30,10 @@ func (c *Core) respond(now clock.Instant, rq *request, r *rejection, fx *effect.
 		return
 	}
 	c.answer(now, rq.server, rq.m, r, rq.snap, fx)
+	if rc := rq.context; rc != nil { // it has waited, and ends here
+		c.settle(rc)
+		c.closeIfOver(rc)
+	}
 }
 
 // answer sends a final response of our own.

@@ -47,6 +47,7 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 	b := c.branches.At(client.User - 1)
 	rc := c.contexts.At(b.context)
 	c.landed(b)
+	c.heard = client.Hop.Remote
 	status := m.Status()
 	switch {
 	case status < 200:
@@ -65,6 +66,10 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 			return
 		}
 		if status == 503 && c.tryNextHop(now, rc, b, nil, fx) { // RFC 3263 §4.3
+			return
+		}
+		if c.callSpare(rc, b.target, status) { // RFC 5626 §5.3
+			c.advance(now, rc, nil, fx)
 			return
 		}
 		c.collect(rc, m) // step 4
@@ -99,6 +104,7 @@ func (c *Core) provisional(now clock.Instant, rc *ResponseContext, m *sip.Messag
 		return
 	}
 	c.wheel.Stop(&rc.trying)
+	rc.rang = true
 	c.relay(now, rc, m, fx)
 }
 
@@ -142,6 +148,7 @@ func (c *Core) relay(now clock.Instant, rc *ResponseContext, m *sip.Message, fx 
 	}
 	c.rewriter.Reset(m)
 	c.rewriter.PopVia()
+	c.editResponse(rc, m, server.Reply)
 	if server.Reply.Protocol.Reliable() {
 		c.rewriter.EnsureContentLength()
 	}

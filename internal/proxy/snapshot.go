@@ -7,8 +7,11 @@ import (
 	"strings"
 	"time"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/flow"
+	"viaduct/internal/location"
 	"viaduct/internal/policy"
+	"viaduct/internal/registrar"
 	"viaduct/internal/resolve"
 	"viaduct/sip"
 )
@@ -31,7 +34,11 @@ type Snapshot struct {
 	StrayForward   bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
 	Server         string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
 	Sources        Sources
-	Known          Names // what is known of names; nil: nothing ever is
+	Realms         []*auth.Realm       // by policy.Realm.ID
+	Users          []auth.Users        // the users of each
+	Directory      *location.Directory // the location service; nil: there is none
+	GRUUs          *registrar.Keys     // nil: no temporary GRUUs
+	Known          Names               // what is known of names; nil: nothing ever is
 
 	speaks   resolve.Set             // set by Prepare: what can be sent by
 	groupsOf map[netip.Addr][]uint16 // set by Prepare: the groups that an address is a target of

@@ -48,8 +48,8 @@ func (c *Core) statelessTarget(rq *request) bool {
 	if c.looped(rq) || rq.maxBreadth() != nil || c.preprocess(rq) != nil {
 		return false
 	}
-	if rq.inDialog || rq.hasRoute {
-		return true
+	if rq.inDialog || rq.byPath || rq.hasRoute {
+		return c.underRule(rq) == nil
 	}
 	rq.rule = c.rule(rq)
 	if rq.rule == nil || rq.rule.Kind != policy.Send || len(rq.rule.Targets) != 1 {
@@ -76,10 +76,13 @@ const noRoom = -2
 // noRoom, or the response that its target counts as having given.
 func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	rc, t := &c.once, &c.onceTarget
-	*rc = ResponseContext{snap: rq.snap, rule: rq.rule, way: rq.way, dialog: rq.cookie, own: rq.own}
+	c.onceOpen = open{rule: rq.rule, end: rq.end, way: rq.way, dialog: rq.cookie, own: rq.own}
+	c.onceEdits = c.appendEdits(c.onceEdits[:0])
+	c.onceOpen.edits = c.onceEdits
+	*rc = ResponseContext{snap: rq.snap, open: &c.onceOpen}
 	*t = Target{}
 	switch {
-	case rq.inDialog:
+	case rq.inDialog || rq.byPath:
 		c.aim(rq, t)
 	case rq.rule != nil && !c.onlyTarget(rq, t):
 		return 500
@@ -104,7 +107,8 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 		return status
 	}
 	c.edit(&e)
-	if recordRoutes(rq.m) {
+	c.editHeaders(rc, rq.m, rq.from, hop)
+	if rc.recordsRoute(rq.m) {
 		c.recordRoute(rc, rq.from, rq.m, t, hop)
 	}
 	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)
@@ -185,7 +189,8 @@ func (c *Core) viaHop(now clock.Instant, m *sip.Message, v *sip.ViaValue, s *Sna
 		}
 	}
 	rc := &c.once
-	*rc = ResponseContext{snap: s, rule: &anyRule}
+	c.onceOpen = open{rule: &anyRule}
+	*rc = ResponseContext{snap: s, open: &c.onceOpen}
 	t := Target{domain: c.domains.of(v.Host)}
 	if protocol, to, numeric := q.Numeric(); numeric {
 		return c.hopTo(rc, flow.Flow{}, protocol, to, &t)

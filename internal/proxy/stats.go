@@ -62,6 +62,12 @@ type counts struct {
 	LargeByDatagram    uint64 // of these sent again by UDP, because TCP failed
 	Unanswered         uint64 // non-INVITE that nobody answered (RFC 4320)
 	Full               uint64 // at the bound of transactions
+	Registers          uint64 // REGISTERs answered 200
+	RuleGone           uint64 // dialogs whose rule a reload removed
+	BadSets            uint64 // `set`s that made no URI
+	Otherwise          uint64 // further ends carried out
+	RingOver           uint64 // ends that had rung long enough
+	Spares             uint64 // further flows of a phone that were tried
 	Asked              uint64 // questions put about names
 	LateAnswers        uint64 // that nobody waited for any more
 	Parked             uint64 // messages that waited without a transaction

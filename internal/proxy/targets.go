@@ -11,47 +11,154 @@ import (
 // decide is RFC 3261 §16.5: it finds the targets of a request and starts on
 // them, or ends it with what a rule says instead.
 func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
-	if rq.inDialog || rq.hasRoute {
+	if rq.inDialog || rq.byPath || rq.hasRoute {
+		if refused := c.underRule(rq); refused != nil {
+			c.reject(now, rq, refused, fx)
+			return
+		}
 		// Inside a dialog, or along a Route from somebody trusted: the request says
 		// itself where it goes.
 		c.proceedAlong(now, rq, fx)
 		return
 	}
+	c.facts.Users = c.facts.Users[:0]
+	c.consult(rq)
 	if c.ruled(now, rq, fx) {
-		rc := c.newContext(now, rq)
-		c.addTargets(rc, rq, rq.rule)
-		c.open(now, rc, rq.m, fx)
+		c.begun(now, rq, fx)
 	}
+}
+
+// begun opens the targets of a request that a rule sends on.
+func (c *Core) begun(now clock.Instant, rq *request, fx *effect.List) {
+	if refused := c.edge(rq); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return
+	}
+	rc := c.newContext(now, rq)
+	c.addTargets(now, rc, rq, rq.end)
+	c.open(now, rc, rq.m, fx)
 }
 
 // ruled finds the rule of a request and carries it out, except for a send: then it
 // returns true.
 func (c *Core) ruled(now clock.Instant, rq *request, fx *effect.List) bool {
-	rule := c.rule(rq)
-	if rule == nil {
-		c.reject(now, rq, rq.noMatch(), fx)
-		return false
+	for {
+		switch step := rq.snap.Program.Decide(&rq.at, &c.facts); step.Kind {
+		case policy.NoMatch:
+			c.reject(now, rq, rq.noMatch(), fx)
+			return false
+		case policy.Refuse:
+			c.reject(now, rq, rq.refuse(step.Status, step.Reason), fx)
+			return false
+		case policy.NeedUser:
+			if !c.authenticate(now, rq, step.Rule.Authenticate, fx) {
+				return false
+			}
+		case policy.Match:
+			rq.rule = step.Rule
+			c.counts.BadSets += uint64(c.facts.BadSets)
+			if u := c.facts.NewURI(); u != nil {
+				rq.move(u)
+			}
+			return c.carryOut(now, rq, &step.Rule.End, fx)
+		}
 	}
-	rq.rule = rule
-	switch rule.Kind {
+}
+
+// carryOut does what an end says, except for a send: then it returns true.
+func (c *Core) carryOut(now clock.Instant, rq *request, end *policy.End, fx *effect.List) bool {
+	rq.end = end
+	switch end.Kind {
 	case policy.Send:
 		return true
+	case policy.ToRegister:
+		c.register(now, rq, end, fx)
 	case policy.Reply:
-		c.reject(now, rq, &rejection{status: rule.Status, reason: rule.Reason}, fx)
+		c.reject(now, rq, &rejection{status: end.Status, reason: end.Reason}, fx)
 	case policy.Redirect:
-		c.reject(now, rq, c.redirection(rq, rule), fx)
+		c.reject(now, rq, c.redirection(rq, end), fx)
 	case policy.Drop:
 		c.counts.RuleDrops++
-		if rq.server != nil {
-			c.table.Finish(now, rq.server)
-		}
+		c.forget(now, rq)
 	}
 	return false
 }
 
-// rule asks the program. It reads INVITE for an ACK or a CANCEL that has to go
-// the way of its INVITE.
+// underRule applies the rule that let a dialog in to a request inside of it
+// (seams.md §3): which methods may follow, and the edits of header fields. A rule
+// that is gone after a reload applies no more.
+func (c *Core) underRule(rq *request) *rejection {
+	f := &c.facts
+	f.Edits, f.ResponseEdits = f.Edits[:0], f.ResponseEdits[:0]
+	if !rq.inDialog || rq.cookie.rule == 0 {
+		return nil
+	}
+	rule := rq.snap.Program.Rule(rq.cookie.rule)
+	if rule == nil {
+		c.counts.RuleGone++
+		return nil
+	}
+	switch method := rq.m.Method(); method {
+	case sip.ACK, sip.CANCEL, sip.BYE: // who is in can always get out
+	default:
+		if !rule.InDialog.Allows(method) {
+			return rq.refuse(403, "Not Allowed In This Dialog")
+		}
+	}
+	if len(rule.Headers)+len(rule.ResponseHeaders) > 0 {
+		f.Users = f.Users[:0]
+		c.consult(rq)
+		rule.EditInDialog(f)
+	}
+	return nil
+}
+
+// forget ends a request without an answer.
+func (c *Core) forget(now clock.Instant, rq *request) {
+	if rq.server == nil {
+		return
+	}
+	c.table.Finish(now, rq.server)
+	if rc := rq.context; rc != nil {
+		c.settle(rc)
+		c.closeIfOver(rc)
+	}
+}
+
+// move makes u, which a rule has written, the Request-URI of the request.
+func (rq *request) move(u *sip.URI) {
+	rq.uri, rq.way.uri = *u, u.Text
+	rq.own = rq.snap.responsible(&rq.uri)
+}
+
+// readURI is the Request-URI that a kept request goes on with.
+func (rq *request) readURI() {
+	if rq.way.uri != nil {
+		rq.uri, _ = sip.ParseURI(rq.way.uri) // it was parsed before
+	} else if u, err := rq.m.URI(); err == nil {
+		rq.uri = *u
+	}
+}
+
+// rule asks the program for an ACK or a CANCEL that has to go the way of its
+// INVITE; nil when that was challenged or refused.
 func (c *Core) rule(rq *request) *policy.Rule {
+	c.facts.Users = c.facts.Users[:0]
+	c.consult(rq)
+	step := rq.snap.Program.Decide(&rq.at, &c.facts)
+	if step.Kind != policy.Match {
+		return nil
+	}
+	if u := c.facts.NewURI(); u != nil {
+		rq.move(u)
+	}
+	rq.end = &step.Rule.End
+	return step.Rule
+}
+
+// consult makes rq what the rules read. They read INVITE for an ACK or a CANCEL
+// that has to go the way of its INVITE.
+func (c *Core) consult(rq *request) {
 	f := &c.facts
 	f.Msg, f.Method, f.Dest, f.From = rq.m, rq.method, &rq.uri, rq.from
 	f.Follows = rq.method != rq.m.Method()
@@ -59,11 +166,6 @@ func (c *Core) rule(rq *request) *policy.Rule {
 	if i := int(rq.from.Listener); i < len(rq.snap.Listeners) {
 		f.Listener = rq.snap.Listeners[i].Name
 	}
-	var at policy.Cursor
-	if step := rq.snap.Program.Decide(&at, f); step.Kind == policy.Match {
-		return step.Rule
-	}
-	return nil
 }
 
 // noMatch is the answer when no rule takes a request: there is no open relay.
@@ -79,15 +181,15 @@ func (rq *request) noMatch() *rejection {
 }
 
 // redirection is the 3xx of a rule: its Contacts, evaluated.
-func (c *Core) redirection(rq *request, rule *policy.Rule) *rejection {
+func (c *Core) redirection(rq *request, end *policy.End) *rejection {
 	lines := c.lines[:0]
-	for _, text := range rule.Contact {
+	for _, text := range end.Contact {
 		lines = append(lines, "Contact: <"...)
 		lines = append(lines, text(&c.facts)...)
 		lines = append(lines, ">\r\n"...)
 	}
 	c.lines = lines
-	return rq.refuse(rule.Status, rule.Reason).with(lines)
+	return rq.refuse(end.Status, end.Reason).with(lines)
 }
 
 // proceedAlong opens the context of a request with the one target that it names
@@ -95,7 +197,7 @@ func (c *Core) redirection(rq *request, rule *policy.Rule) *rejection {
 func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
 	rc := c.newContext(now, rq)
 	t := Target{}
-	if rq.inDialog {
+	if rq.inDialog || rq.byPath {
 		c.aim(rq, &t)
 	}
 	c.addTarget(rc, t)
@@ -123,7 +225,7 @@ func (c *Core) aim(rq *request, t *Target) {
 			listener, ok = c.listenerFor(rq.snap, rq.from.Protocol, out.flow.Addr(), rq.from, nil)
 		}
 		if ok {
-			t.flow, t.direct = c.hopBy(rq.snap, listener, out.flow), true
+			t.flow, t.direct, t.outbound = c.hopBy(rq.snap, listener, out.flow), true, out.path
 			if t.flow.Protocol.Reliable() { // nobody listens where a client called from
 				t.flow.Conn = flow.Existing
 			}
@@ -143,16 +245,23 @@ func (s *Snapshot) listenerByHash(hash uint32) (flow.Listener, bool) {
 	return 0, false
 }
 
-// addTargets fills the target set with what a rule names, in its order.
-func (c *Core) addTargets(rc *ResponseContext, rq *request, rule *policy.Rule) {
-	for i := range rule.Targets {
-		p := &rule.Targets[i]
-		t := Target{from: rule.From, hasFrom: rule.HasFrom, group: group{q: uint16(p.Q)}}
+// addTargets fills the target set with what an end names, in its order. Those of
+// a further end are a round of their own.
+func (c *Core) addTargets(now clock.Instant, rc *ResponseContext, rq *request, end *policy.End) {
+	for i := range end.Targets {
+		p := &end.Targets[i]
+		t := Target{from: end.From, hasFrom: end.HasFrom, group: group{round: rc.rounds, q: uint16(p.Q)}}
 		switch p.Kind {
 		case policy.ToRequestURI:
 			c.addTarget(rc, t)
 		case policy.ToURI:
 			c.addURI(rc, rq, t, p.URI(&c.facts))
+		case policy.ToLocation:
+			var aor []byte
+			if p.URI != nil {
+				aor = p.URI(&c.facts)
+			}
+			c.addLocation(now, rc, rq, t, aor)
 		case policy.ToGroup:
 			t.mark = groupMark(p.Group.Hash)
 			if p.Group.Balance != policy.BalanceNone {
@@ -208,19 +317,25 @@ func (c *Core) withUser(from, target *sip.URI) []byte {
 
 // addTarget adds t, with copies of its texts, unless a target with an equal URI
 // is or was in the set (§16.5: a URI enters it once).
-func (c *Core) addTarget(rc *ResponseContext, t Target) bool {
+func (c *Core) addTarget(rc *ResponseContext, t Target) (slot uint32, added bool) {
 	for at := rc.set; at != 0; at = c.targets.At(at - 1).next {
 		if c.sameTarget(rc, &t, c.targets.At(at-1)) {
-			return false
+			return 0, false
 		}
 	}
 	at := c.placeOf(rc, t.group)
-	s, slot := c.targets.Take()
-	*s = t
-	s.uri, s.hop = c.bytes.Copy(t.uri), c.bytes.Copy(t.hop)
+	s, slot := c.keepTarget(t)
 	s.next = *at
 	*at = slot + 1
-	return true
+	return slot, true
+}
+
+// keepTarget keeps t, with copies of its texts.
+func (c *Core) keepTarget(t Target) (*Target, uint32) {
+	s, slot := c.targets.Take()
+	*s = t
+	s.uri, s.hop, s.path = c.bytes.Copy(t.uri), c.bytes.Copy(t.hop), c.bytes.Copy(t.path)
+	return s, slot
 }
 
 // placeOf is where a target of group g is linked in, in the order of trial: by q

@@ -12,11 +12,12 @@ import (
 
 // Timer kinds of this package in the shared wheel.
 const (
-	kindTrying  = transaction.KindEnd + iota // 100 Trying is due
-	kindRing                                 // the whole context has lasted long enough
-	kindC                                    // timer C of a branch
-	kindSilence                              // a hop gave no sign of life, and there is another
-	kindFlows                                // flows that are gone have followers left
+	kindTrying   = transaction.KindEnd + iota // 100 Trying is due
+	kindRing                                  // the whole context has lasted long enough
+	kindC                                     // timer C of a branch
+	kindPatience                              // what an end calls has rung long enough (`ring`)
+	kindSilence                               // a hop gave no sign of life, and there is another
+	kindFlows                                 // flows that are gone have followers left
 )
 
 // backstop is how late a timer may run when nothing comes in: the shell's ticker

@@ -19,9 +19,10 @@ type Names interface {
 	Get(now clock.Instant, q resolve.Query) (resolve.Hops, resolve.State)
 }
 
-// wait is the search for the hops of one name. It belongs to a target, and lasts
-// as long: RFC 3263 §4.3 walks through the hops while they fail. Without a
-// target it holds a message that nothing else remembers.
+// wait is one thing that is waited for. The search for the hops of a name belongs
+// to a target, and lasts as long: RFC 3263 §4.3 walks through the hops while they
+// fail. A user or a store is what a request as a whole waits for, in its context.
+// Without either it holds a message that nothing else remembers.
 type wait struct {
 	slot       uint32
 	generation uint32 // of the question that is open, 0: none
@@ -29,13 +30,22 @@ type wait struct {
 	target     uint32
 	breadth    int // Max-Breadth set aside for the target while it waits
 	hops       resolve.Iterator
+	proven     uint64 // of a request that waits as a whole: the realms that it has been authenticated for
 
 	parked parked
 }
 
-// handle names the open question of w.
-func (c *Core) handle(w *wait) effect.Handle {
+// expect opens a question of w and names it.
+func (c *Core) expect(w *wait) effect.Handle {
+	c.asked = max(c.asked+1, 1) // 0 means that no question is open
+	w.generation = c.asked
 	return effect.MakeHandle(c.config.Shard, w.slot, w.generation)
+}
+
+// question puts what c.query holds for w.
+func (c *Core) question(w *wait, kind effect.AskKind, fx *effect.List) {
+	c.counts.Asked++
+	fx.Ask(kind, c.expect(w), c.query)
 }
 
 // newWait begins a search.
@@ -86,16 +96,10 @@ func (c *Core) known(now clock.Instant, s *Snapshot, q resolve.Query) (resolve.H
 	return s.Known.Get(now, q)
 }
 
-// ask puts the question of w.
+// ask asks where a name leads.
 func (c *Core) ask(w *wait, q resolve.Query, fx *effect.List) {
-	c.asked++
-	if c.asked == 0 { // 0 means that no question is open
-		c.asked++
-	}
-	w.generation = c.asked
-	c.counts.Asked++
 	c.query = q.AppendTo(c.query[:0])
-	fx.Ask(effect.AskResolve, c.handle(w), c.query)
+	c.question(w, effect.AskResolve, fx)
 }
 
 // walkSeed chooses among hops of equal rank: at random; for what is forwarded

@@ -1,0 +1,182 @@
+package proxy
+
+import (
+	"viaduct/internal/auth"
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/internal/policy"
+	"viaduct/sip"
+)
+
+// authenticate finds out who sends a request that a rule asks it of: RFC 3261
+// §22. True means that it is known; else the request has been answered, or waits.
+//
+//	request ─▶ credentials ─▶ user ─▶ check ─▶ facts.Users
+//	              │ none, wrong    │ not in memory
+//	              ▼                ▼
+//	           challenge         the context waits, and begins anew
+func (c *Core) authenticate(now clock.Instant, rq *request, a *policy.Authenticate, fx *effect.List) bool {
+	if rq.follows || rq.server == nil { // §22.1: neither an ACK nor a CANCEL is ever challenged
+		c.counts.drop(dropOf(rq.m))
+		return false
+	}
+	realm, role := rq.snap.Realms[a.Realm.ID], auth.Proxy
+	if a.Registers && rq.m.Method() == sip.REGISTER {
+		role = auth.UAS
+	}
+	verdict := c.verifier.Find(now, rq.m, role, realm, rq.from.Remote.Addr(), &c.credentials)
+	if verdict == auth.Ready {
+		ha1, answer := rq.snap.Users[a.Realm.ID].Find(now, c.credentials.User)
+		switch {
+		case answer == auth.Ask && !rq.resumed:
+			c.askUser(now, rq, a.Realm.ID, fx)
+			return false
+		case answer == auth.Ask || answer == auth.Failed:
+			c.refuseUnheld(now, rq, c.unavailable(rq.m, "User Database Unavailable"), fx)
+			return false
+		}
+		if verdict = auth.Good; rq.proven&(1<<a.Realm.ID) == 0 {
+			verdict = c.verifier.Check(now, rq.m, &c.credentials, ha1)
+		}
+	}
+	switch verdict {
+	case auth.Good:
+		rq.proven |= 1 << a.Realm.ID
+		c.identified(rq.m, a.Realm, realm)
+		return true
+	case auth.Malformed:
+		c.refuseUnheld(now, rq, rq.refuse(400, c.credentials.Fault), fx)
+	case auth.Throttled:
+		c.refuseUnheld(now, rq, c.unavailable(rq.m, "Too Many Attempts"), fx)
+	default:
+		c.lines = c.verifier.AppendChallenge(c.lines[:0], now, role, realm, verdict == auth.Stale)
+		c.refuseUnheld(now, rq, rq.refuse(role.Status(), "").with(c.lines), fx)
+	}
+	return false
+}
+
+// identified notes the owner of c.credentials among the facts, and whether it is
+// the caller: From, or To of a REGISTER (RFC 3261 §10.3 step 4, §22).
+func (c *Core) identified(m *sip.Message, r *policy.Realm, realm *auth.Realm) {
+	read := m.FromAddress
+	if m.Method() == sip.REGISTER {
+		read = m.ToAddress
+	}
+	who := policy.Identity{Realm: r, User: c.credentials.User}
+	if a, err := read(); err == nil {
+		if u, err := sip.ParseURI(a.URI); err == nil {
+			who.Caller = realm.Speaks(c.credentials.User, &u)
+		}
+	}
+	f := &c.facts
+	at := len(f.Scratch) // credentials lie in the verifier's room, which the next realm uses
+	f.Scratch = append(f.Scratch, who.User...)
+	who.User = f.Scratch[at:len(f.Scratch):len(f.Scratch)]
+	f.Users = append(f.Users, who)
+}
+
+// recognise notes again who was authenticated when the request came: for texts of
+// its rule that are evaluated later.
+func (c *Core) recognise(now clock.Instant, rq *request) {
+	c.facts.Users = c.facts.Users[:0]
+	for i, realm := range rq.snap.Realms {
+		for _, role := range [...]auth.Role{auth.UAS, auth.Proxy} {
+			verdict := c.verifier.Find(now, rq.m, role, realm, rq.from.Remote.Addr(), &c.credentials)
+			if verdict != auth.Absent && len(c.credentials.User) > 0 {
+				c.identified(rq.m, rq.snap.Program.Realms[i], realm)
+				break
+			}
+		}
+	}
+}
+
+// refuseUnheld refuses a request without keeping anything of it: a stranger's
+// requests cost no memory, and a copy is refused again (RFC 3261 §8.2.7).
+func (c *Core) refuseUnheld(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
+	if rq.context != nil || rq.server == nil {
+		c.reject(now, rq, r, fx)
+		return
+	}
+	c.counts.reject(r.status)
+	c.stateless(rq.m, r, rq.from, rq.snap, fx)
+	c.table.Forget(rq.server)
+}
+
+// askUser lets a request wait until it is known who its credentials name.
+func (c *Core) askUser(now clock.Instant, rq *request, realm int, fx *effect.List) {
+	w := c.holdRequest(now, rq)
+	c.query = append(append(c.query[:0], byte(realm)), c.credentials.User...)
+	c.question(w, effect.AskUser, fx)
+}
+
+// holdRequest makes a request as a whole wait. Its 100 is due at once if it is an
+// INVITE: nobody knows how long it takes.
+func (c *Core) holdRequest(now clock.Instant, rq *request) *wait {
+	rc := rq.context
+	if rc == nil {
+		rc = c.holdContext(now, rq)
+		c.startTimers(now, rc)
+		if rc.invite {
+			c.wheel.Arm(&rc.trying, now)
+		}
+	}
+	w := c.newWait()
+	w.context, w.proven = rc.slot(), rq.proven
+	rc.wait = w.slot + 1
+	return w
+}
+
+// resume takes a request up again that has waited as a whole: from the beginning,
+// with what it was waiting for now known. What it has proven it need not again.
+func (c *Core) resume(now clock.Instant, w *wait, fx *effect.List) {
+	rc := c.contexts.At(w.context)
+	proven := w.proven
+	c.endWait(w)
+	rc.wait = 0
+	server := c.table.Server(rc.server)
+	if server == nil || rc.phase != searching {
+		return
+	}
+	c.signer.use(rc.snap.Keys)
+	m := c.keptRequest(rc)
+	rq := &c.rq
+	*rq = request{m: m, from: server.Flow, snap: rc.snap, server: server, method: m.Method(), context: rc, proven: proven, resumed: true}
+	if refused := c.validate(rq); refused != nil { // it passed before
+		c.reject(now, rq, refused, fx)
+		return
+	}
+	if refused := c.preprocess(rq); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return
+	}
+	c.decide(now, rq, fx)
+}
+
+// UserKnown takes the answer to a question about a user: the source knows it now,
+// or knows that it cannot.
+func (c *Core) UserKnown(now clock.Instant, h effect.Handle, fx *effect.List) {
+	w := c.waitOf(h)
+	if w == nil {
+		c.counts.LateAnswers++
+		return
+	}
+	c.resume(now, w, fx)
+}
+
+// stripCredentials takes out of the copy what was meant for this proxy; what is
+// for other realms passes (RFC 3261 §22.3).
+func (c *Core) stripCredentials(s *Snapshot, m *sip.Message) {
+	for _, id := range [...]sip.HeaderID{sip.ProxyAuthorization, sip.Authorization} {
+		if len(s.Realms) == 0 || !m.Has(id) {
+			continue
+		}
+		for it := m.Values(id); it.Next(); {
+			for _, realm := range s.Realms {
+				if realm.Ours(it.Value.Text) {
+					c.rewriter.RemoveValue(id, it.Value)
+					break
+				}
+			}
+		}
+	}
+}
