@@ -49,9 +49,9 @@ type Send struct {
 
 	// of streams only
 
-	// Fallback is where a response goes when the connection that its request
-	// came by is gone: the source address of the request with the port of the
-	// sent-by (RFC 3261 §18.2.2). The zero value means nowhere.
+	// Fallback is where a message that nobody hears about goes when the connection
+	// in Hop is gone. For a response that is the source address of the request with
+	// the port of the sent-by (RFC 3261 §18.2.2). The zero value means nowhere.
 	Fallback netip.AddrPort
 	// ConnectWithin is how long the message may wait for a connection to be
 	// made; 0 leaves it to the transport (3 s).

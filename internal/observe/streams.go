@@ -54,7 +54,7 @@ func streamFamilies() []family {
 		{"stream_messages_sent_total", "Messages that the kernel took for connections.", func(c *counters) uint64 { return c.Sent }},
 		{"stream_bytes_sent_total", "Bytes that the kernel took for connections.", func(c *counters) uint64 { return c.SentBytes }},
 		{"stream_messages_queued_total", "Messages that had to wait for a connection, or for a peer to read.", func(c *counters) uint64 { return c.Queued }},
-		{"stream_fallbacks_total", "Responses that went to the sent-by, because the connection of their request had ended.", func(c *counters) uint64 { return c.Fallbacks }},
+		{"stream_fallbacks_total", "Responses that went to the sent-by, and ACKs to the Contact, because the connection that they were for had ended.", func(c *counters) uint64 { return c.Fallbacks }},
 		{"stream_queue_overflows_total", "Messages lost to a full queue of a connection.", func(c *counters) uint64 { return c.Overflows }},
 		{"stream_send_errors_total", "Messages that could not be sent, or were unsent when their connection ended.", func(c *counters) uint64 { return c.SendErrors }},
 	} {

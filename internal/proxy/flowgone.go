@@ -7,6 +7,7 @@ import (
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/internal/resolve"
 	"viaduct/internal/wheel"
 )
 
@@ -142,4 +143,21 @@ func (c *Core) leaveFlow(rc *ResponseContext, b *Branch) {
 	if _, added := c.addTarget(rc, other); added {
 		c.counts.FlowsLeft++
 	}
+}
+
+// instead is the same for what has no transaction, the ACK of a 2xx: where it goes
+// when the connection that is its hop is gone, as far as that needs nobody to ask.
+func (c *Core) instead(rc *ResponseContext, e *edits, hop flow.Hop) netip.AddrPort {
+	if hop.Conn != flow.Existing || e.hasRoute || !e.uri.IsSIP() {
+		return netip.AddrPort{}
+	}
+	q := resolve.Query{Host: e.uri.Host, Port: e.uri.Port, Speaks: rc.snap.speaks}
+	if word := e.uri.Transport(); word != nil {
+		q.Transport = flow.ParseProtocol(word)
+	}
+	protocol, to, numeric := q.Numeric()
+	if !numeric || protocol != hop.Protocol || !rc.snap.mayReach(to) || !rc.mayReach(to.Addr()) {
+		return netip.AddrPort{}
+	}
+	return to
 }

@@ -106,6 +106,7 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	if status != 0 {
 		return status
 	}
+	instead := c.instead(rc, &e, hop)
 	c.edit(&e)
 	c.editHeaders(rc, rq.m, rq.from, hop)
 	if rc.recordsRoute(rq.m) {
@@ -118,6 +119,7 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 		c.rewriter.EnsureContentLength()
 	}
 	fx.Send(hop, fx.Commit(c.rewriter.AppendTo(fx.Begin(len(rq.m.Wire())+c.rewriter.Size()))), 0)
+	fx.Sends[len(fx.Sends)-1].Fallback = instead
 	return 0
 }
 

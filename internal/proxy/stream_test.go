@@ -111,6 +111,29 @@ rule "carol" { send = "sip:[2001:db8::7]" }`, tcp("0.0.0.0:5060"), tcp("[::]:506
 	shows(x, "SIP/2.0/UDP [2001:db8::1]:5062", "[2001:db8::1]:5062;lr>", "192.0.2.9:5060;transport=tcp;lr>")
 }
 
+// The ACK that goes into the caller's connection goes to its Contact when that is
+// gone, where it may: nobody would send it again.
+//
+// Proves: TP-7
+func TestAckOfACalleeHasAnotherWay(t *testing.T) {
+	t.Parallel()
+	const caller = "198.51.100.5:40123"
+	for contact, want := range map[string]string{
+		"sip:alice@198.51.100.5:5070;transport=tcp": "198.51.100.5:5070",
+		"sip:alice@198.51.100.5;transport=tcp":      "198.51.100.5:5060",
+		"sip:alice@198.51.100.5:5070":               "invalid AddrPort", // by UDP
+		"sip:alice@10.0.0.5;transport=tcp":          "invalid AddrPort",
+		"sip:alice@phone.example.net;transport=tcp": "invalid AddrPort",
+	} {
+		s := newStage(t, `rule "all" { send = "sip:203.0.113.7;transport=tcp" }`, tcp(proxyAt), udp(proxyAt))
+		c := s.establish(caller, bobAt, "sip:bob@example.org", "Contact: <"+contact+">")
+		x := s.relayed(s.receive(bobAt, c.back(s, "ACK")), caller)
+		if got := s.fx.Sends[0].Fallback.String(); x.hop.Conn != flow.Existing || got != want {
+			t.Errorf("%s: to %+v, else to %s, want %s", contact, x.hop, got, want)
+		}
+	}
+}
+
 // However many requests wait on a flow that ends, one step tells no more than 256
 // of them, and the others follow: a shard is not held up by one trunk.
 //

@@ -59,7 +59,7 @@ type StreamCounters struct {
 	SentBytes  uint64
 	Queued     uint64 // messages that had to wait, for a connection or for the peer
 	Overflows  uint64 // messages lost to a full queue
-	Fallbacks  uint64 // responses that went to the sent-by, because the connection of their request had ended
+	Fallbacks  uint64 // responses that went to the sent-by, and ACKs to the Contact, because the connection that they were for had ended
 	SendErrors uint64 // messages that could not be sent, those of ended connections included
 }
 
