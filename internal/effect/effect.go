@@ -64,7 +64,7 @@ type AskKind uint8
 // The kinds.
 const (
 	AskResolve AskKind = iota + 1 // where a name leads: Bytes is a resolve.Query; without a Handle nobody waits for the answer
-	AskUser                       // who a user is: Bytes are the number of the realm, one byte, and the name
+	AskUser                       // who a user is: Bytes are the realm, a zero byte and the name
 )
 
 // Ask is a question to the outside world. Its answer re-enters the core with

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"net/netip"
 	"sync"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/effect"
 	"viaduct/internal/resolve"
 )
@@ -15,24 +17,42 @@ type DNS struct {
 	Exchanger resolve.Exchanger // nil: the network
 }
 
+// Users is whom the engine asks about users of a realm.
+type Users interface {
+	// Ask returns at once. On nil the Answers hear the token exactly once.
+	Ask(realm string, user []byte, token uint64) error
+}
+
 // answer is what came back from those who work for the core.
 type answer struct {
+	kind   answerKind
 	handle effect.Handle
 	hops   resolve.Hops
 	err    error
 }
 
-// answers are those that no worker has taken yet. There are no more of them than
-// questions may be open, which those who work bound.
-type answers struct {
+type answerKind uint8
+
+const (
+	ofName answerKind = iota
+	ofStore
+	ofUser
+)
+
+// Answers takes what those have found who work for the core: it is a Sink of
+// resolve, location and users. Any goroutine may call it, and none waits. It holds
+// no more than there are questions open, which those who work bound.
+type Answers struct {
 	wake chan struct{} // holds one: there is something to take
 
 	mu   sync.Mutex
 	list []answer // guarded by mu
 }
 
-// add is called by any goroutine and does not wait.
-func (a *answers) add(x answer) {
+// NewAnswers is made before those who work and before the engine.
+func NewAnswers() *Answers { return &Answers{wake: make(chan struct{}, 1)} }
+
+func (a *Answers) add(x answer) {
 	a.mu.Lock()
 	a.list = append(a.list, x)
 	a.mu.Unlock()
@@ -43,7 +63,7 @@ func (a *answers) add(x answer) {
 }
 
 // take returns what there is, and keeps the room of spare for what comes.
-func (a *answers) take(spare []answer) []answer {
+func (a *Answers) take(spare []answer) []answer {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	list := a.list
@@ -52,8 +72,18 @@ func (a *answers) take(spare []answer) []answer {
 }
 
 // Resolved is of resolve.Sink: the token is the handle of the question.
-func (a *answers) Resolved(token uint64, hops resolve.Hops, err error) {
-	a.add(answer{handle: effect.Handle(token), hops: hops, err: err})
+func (a *Answers) Resolved(token uint64, hops resolve.Hops, err error) {
+	a.add(answer{kind: ofName, handle: effect.Handle(token), hops: hops, err: err})
+}
+
+// Stored is of location.Sink.
+func (a *Answers) Stored(token uint64, err error) {
+	a.add(answer{kind: ofStore, handle: effect.Handle(token), err: err})
+}
+
+// Found is of users.Sink. What was found is in the memory of who found it.
+func (a *Answers) Found(token uint64, _ *auth.HA1, _ auth.Answer) {
+	a.add(answer{kind: ofUser, handle: effect.Handle(token)})
 }
 
 // SetDNS changes whom the engine asks about names.
@@ -88,7 +118,14 @@ func (w *worker) answer(a *answer) {
 		return
 	}
 	c := w.lock(int(a.handle.Shard()))
-	c.Resolved(w.now, a.handle, a.hops, a.err, &w.fx)
+	switch a.kind {
+	case ofName:
+		c.Resolved(w.now, a.handle, a.hops, a.err, &w.fx)
+	case ofStore:
+		c.Stored(w.now, a.handle, a.err, &w.fx)
+	case ofUser:
+		c.UserKnown(w.now, a.handle, &w.fx)
+	}
 	w.unlock()
 }
 
@@ -96,17 +133,33 @@ func (w *worker) answer(a *answer) {
 func (w *worker) inquire() {
 	defer w.contain("ask", w.mark())
 	for i := range w.fx.Asks {
-		ask := &w.fx.Asks[i]
-		q, ok := resolve.ParseQuery(ask.Bytes)
-		switch {
-		case !ok:
-			w.e.answers.add(answer{handle: ask.Handle, err: resolve.ErrNoName})
-		case ask.Handle == 0:
-			_ = w.e.resolver.Refresh(q) // at a bound it is done another time
-		default:
-			if err := w.e.resolver.Ask(q, uint64(ask.Handle)); err != nil {
-				w.e.answers.add(answer{handle: ask.Handle, err: err})
-			}
+		switch ask := &w.fx.Asks[i]; ask.Kind {
+		case effect.AskResolve:
+			w.askName(ask)
+		case effect.AskUser:
+			w.askUser(ask)
 		}
+	}
+}
+
+func (w *worker) askName(ask *effect.Ask) {
+	q, ok := resolve.ParseQuery(ask.Bytes)
+	err := resolve.ErrNoName
+	switch {
+	case ok && ask.Handle == 0:
+		_ = w.e.resolver.Refresh(q) // at a bound it is done another time
+		return
+	case ok:
+		err = w.e.resolver.Ask(q, uint64(ask.Handle))
+	}
+	if err != nil {
+		w.e.answers.add(answer{kind: ofName, handle: ask.Handle, err: err})
+	}
+}
+
+func (w *worker) askUser(ask *effect.Ask) {
+	realm, user, _ := bytes.Cut(ask.Bytes, []byte{0})
+	if w.e.users == nil || w.e.users.Ask(string(realm), user, uint64(ask.Handle)) != nil {
+		w.e.answers.add(answer{kind: ofUser, handle: ask.Handle})
 	}
 }

@@ -132,6 +132,9 @@ func (e *Engine) start(b bound) {
 // over tells all shards that a connection has ended: any of them may hold
 // requests that came by it, or that wait for an answer.
 func (w *worker) over(f flow.Flow) {
+	if d := w.inForce.snapshot.Directory; d != nil {
+		d.RemoveFlow(w.now, f) // RFC 5626 §7
+	}
 	for i := range w.e.shards {
 		w.overShard(i, f)
 	}

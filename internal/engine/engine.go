@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -34,6 +35,9 @@ type Config struct {
 	Max     int                    // server plus client transactions of the process; 0: 200,000
 	Boot    [4]byte                // makes branches unique over restarts; zero: random
 	Random  func([]byte)           // nil: crypto/rand
+	Answers *Answers               // of those who work for the core; nil: the engine makes one
+	Users   Users                  // nil: nobody is asked
+	Guard   auth.GuardConfig       // bounds of what is remembered of credentials
 	DNS     DNS                    // whom to ask about names; nobody: every question fails
 	Streams transport.StreamLimits // of connections; zero values: the defaults
 	// Settings are those of listeners of streams, by flow.Listener.
@@ -81,7 +85,9 @@ type Engine struct {
 
 	reload   reload // guards itself
 	resolver *resolve.Resolver
-	answers  answers
+	answers  *Answers
+	users    Users
+	guard    *auth.Guard
 
 	failed   chan error    // the first socket that failed
 	stop     chan struct{} // closed by Stop
@@ -133,8 +139,10 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 		stop:    make(chan struct{}),
 	}
 	e.SetDrain(cfg.Drain)
-	e.answers.wake = make(chan struct{}, 1)
-	e.resolver = resolve.New(resolve.Config{Servers: cfg.DNS.Servers, Hosts: cfg.DNS.Hosts, Exchanger: cfg.DNS.Exchanger}, &e.answers)
+	if e.users, e.answers = cfg.Users, cfg.Answers; e.answers == nil {
+		e.answers = NewAnswers()
+	}
+	e.resolver = resolve.New(resolve.Config{Servers: cfg.DNS.Servers, Hosts: cfg.DNS.Hosts, Exchanger: cfg.DNS.Exchanger}, e.answers)
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -146,9 +154,10 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 	}
 	e.inForce.Store(f)
 	s, now := f.snapshot, clock.Now()
+	e.guard = auth.NewGuard(cfg.Guard, now)
 	for i := range e.shards {
 		e.shards[i].core = newCore(proxy.Config{
-			Shard: uint8(i), Shards: cfg.Shards, Boot: cfg.Boot, Random: cfg.Random,
+			Shard: uint8(i), Shards: cfg.Shards, Boot: cfg.Boot, Random: cfg.Random, Guard: e.guard,
 			Max: (orElse(cfg.Max, defaultMax) + cfg.Shards - 1) / cfg.Shards,
 		}, now, s)
 		e.shards[i].expired.Store(tick(now))

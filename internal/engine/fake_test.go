@@ -83,6 +83,10 @@ func (f *fake) Resolved(_ clock.Instant, h effect.Handle, hops resolve.Hops, err
 	}
 }
 
+func (f *fake) Stored(clock.Instant, effect.Handle, error, *effect.List) {}
+
+func (f *fake) UserKnown(clock.Instant, effect.Handle, *effect.List) {}
+
 func (f *fake) Stop(_ clock.Instant, fx *effect.List) int {
 	if f.stop == nil {
 		return 0

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"viaduct/internal/registrar"
 	"viaduct/internal/transport"
 )
 
@@ -51,6 +52,7 @@ func (e *Engine) tick(done <-chan struct{}) {
 	w := e.newWorker(0)
 	t := time.NewTicker(backstop)
 	defer t.Stop()
+	var keep registrar.Keepalives
 	g := newGovernor()
 	defer g.apply(g.most)
 	for {
@@ -60,6 +62,7 @@ func (e *Engine) tick(done <-chan struct{}) {
 		case <-t.C:
 			w.begin()
 			w.expire(true)
+			w.keepOpen(&keep)
 			w.finish()
 			if spent, ok := cpuTime(); ok {
 				g.apply(g.look(time.Duration(w.now), spent))

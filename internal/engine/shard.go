@@ -21,6 +21,8 @@ type core interface {
 	Broken(now clock.Instant, h effect.Handle, fx *effect.List)
 	BrokenBranch(now clock.Instant, branch []byte, fx *effect.List)
 	Resolved(now clock.Instant, h effect.Handle, hops resolve.Hops, err error, fx *effect.List)
+	Stored(now clock.Instant, h effect.Handle, err error, fx *effect.List)
+	UserKnown(now clock.Instant, h effect.Handle, fx *effect.List)
 	FlowGone(now clock.Instant, f flow.Flow, fx *effect.List)
 	Drain(on bool)
 	Stop(now clock.Instant, fx *effect.List) int

@@ -105,7 +105,8 @@ func (c *Core) refuseUnheld(now clock.Instant, rq *request, r *rejection, fx *ef
 // askUser lets a request wait until it is known who its credentials name.
 func (c *Core) askUser(now clock.Instant, rq *request, realm int, fx *effect.List) {
 	w := c.holdRequest(now, rq)
-	c.query = append(append(c.query[:0], byte(realm)), c.credentials.User...)
+	c.query = append(append(c.query[:0], rq.snap.Realms[realm].Name()...), 0)
+	c.query = append(c.query, c.credentials.User...)
 	c.question(w, effect.AskUser, fx)
 }
 

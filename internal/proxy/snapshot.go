@@ -198,6 +198,11 @@ func hasPort(hostport string) bool {
 	return strings.LastIndexByte(hostport, ':') > strings.LastIndexByte(hostport, ']')
 }
 
+// AppendSentBy appends what Via shows for a message that leaves by hop.
+func (s *Snapshot) AppendSentBy(dst []byte, hop *flow.Hop) []byte {
+	return s.Listeners[hop.Listener].appendSentBy(dst, hop.Local)
+}
+
 // appendSentBy appends host and port of l for a message that leaves from local.
 func (l *Listener) appendSentBy(dst []byte, local netip.AddrPort) []byte {
 	if l.sentBy != "" {
