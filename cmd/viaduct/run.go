@@ -126,7 +126,7 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 		log.Warn("names may not be found", "error", err)
 	}
 	e, err := engine.New(engine.Config{
-		Snapshot: cfg.Snapshot, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
+		Snapshot: cfg.Snapshot, Settings: cfg.Streams, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
 		DNS: engine.DNS{Servers: servers, Hosts: hosts},
 	})
 	if err != nil {

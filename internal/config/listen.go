@@ -74,6 +74,7 @@ func (l *loader) listen(b *block) {
 		}
 	}
 	l.listenName(at, nameRange, b.label, binds)
+	l.streamBlocks = append(l.streamBlocks, streamBlock{b, at.index})
 }
 
 // parseListen reads "192.0.2.1:5060", "[2001:db8::1]:5060" or ":5060", which

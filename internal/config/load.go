@@ -19,19 +19,22 @@ import (
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
 	"viaduct/internal/proxy"
+	"viaduct/internal/transport"
 )
 
 // Config is a loaded configuration: immutable.
 type Config struct {
 	File         string
 	Snapshot     *proxy.Snapshot
-	Drain        time.Duration    // how long a stop waits for what is in setup; 32s
-	Transactions int              // server plus client transactions of the whole process; 200000
-	Log          slog.Level       // least level to log; info
-	Store        string           // directory of what is kept, "" for none
-	Domains      []string         // as configured
-	Secret       SecretFrom       // where the keys come from
-	Resolvers    []netip.AddrPort // DNS servers to ask; nil: those of the system
+	Drain        time.Duration // how long a stop waits for what is in setup; 32s
+	Transactions int           // server plus client transactions of the whole process; 200000
+	Log          slog.Level    // least level to log; info
+	Store        string        // directory of what is kept, "" for none
+	Domains      []string      // as configured
+	Secret       SecretFrom    // where the keys come from
+	// Streams are the settings of listeners, by flow.Listener; it may be shorter.
+	Streams   []transport.Settings
+	Resolvers []netip.AddrPort // DNS servers to ask; nil: those of the system
 
 	process []byte              // the secret of a process that has none configured
 	keys    [][sha256.Size]byte // digests of the secrets
@@ -137,6 +140,7 @@ type loader struct {
 	groups        map[string]*group
 	listens       map[string]listen
 	listenerNames []string
+	streamBlocks  []streamBlock
 	names         []string // of this server itself
 	named         []netip.Prefix
 	ours          *policy.Domains // domains and names
@@ -175,6 +179,7 @@ func (l *loader) load(body *hclsyntax.Body) {
 	s.Domains, s.Names = policy.NewDomains(l.config.Domains...), policy.NewDomains(own...)
 	l.ours = policy.NewDomains(append(own, l.config.Domains...)...)
 	l.readNetworks(file)
+	l.streams()
 	l.readGroups(file)
 
 	l.server(server)

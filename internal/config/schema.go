@@ -14,8 +14,7 @@ type blockSpec struct {
 	label  string // what the label says, "" for no label
 	once   bool   // at most one
 	later  bool
-	values []string // what the label can be, when that is limited …
-	coming []string // … and what it can be later
+	values []string // what the label can be, when that is limited
 	attrs  []attrSpec
 	blocks []*blockSpec
 }
@@ -62,17 +61,20 @@ var (
 	destinationsSpec = &blockSpec{name: "destinations", once: true, attrs: []attrSpec{{name: "allow"}, {name: "deny"}}}
 
 	listenSpec = &blockSpec{
-		name: "listen", label: "transport", values: protocolWords[:2], coming: protocolWords[2:],
+		name: "listen", label: "transport", values: protocolWords,
 		attrs: []attrSpec{
 			{name: "address", required: true},
 			{name: "name"},
 			{name: "advertise"},
 			{name: "mode"},
-			{name: "certificate", later: true},
-			{name: "key", later: true},
-			{name: "client_ca", later: true},
-			{name: "origins", later: true},
-			{name: "proxy_protocol", later: true},
+			{name: "certificate"},
+			{name: "key"},
+			{name: "client_ca"},
+			{name: "verify_client"},
+			{name: "ca"},
+			{name: "origins"},
+			{name: "files"},
+			{name: "proxy_protocol"},
 		},
 	}
 
@@ -304,10 +306,6 @@ func (l *loader) checkBlock(spec *blockSpec, x *hclsyntax.Block, into *block) *b
 		return nil
 	}
 	label, rng, ok := l.checkLabel(inner, x)
-	if ok && slices.Contains(inner.coming, label) {
-		l.report(rng, "", notYet, x.Type+` "`+label+`"`)
-		return nil
-	}
 	if ok && inner.values != nil && !slices.Contains(inner.values, label) {
 		l.report(rng, didYouMeanOr(label, quoted(inner.values)), "unknown %s %q", inner.label, label)
 		ok = false

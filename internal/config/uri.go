@@ -191,13 +191,7 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 // checkHop checks where a URI leads: transport, host and maddr. A name is looked up
 // when a call needs it.
 func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
-	switch t := u.Transport(); {
-	case t == nil || strings.EqualFold(string(t), "udp"):
-	case !strings.EqualFold(string(t), "tcp"):
-		l.report(rng, "leave ;transport= out", notYet, "transport="+string(t))
-		return false
-	case !l.listensOn(flow.TCP):
-		l.report(rng, `add listen "tcp" { address = "…" }: connections are made in its name`, "no listener speaks tcp")
+	if t := u.Transport(); t != nil && !l.checkTransport(u, string(t), rng) {
 		return false
 	}
 	if m := u.MAddr(); m != nil {
@@ -210,6 +204,28 @@ func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
 	}
 	if a, ok := u.Addr(); ok { // where a name leads is held against destinations
 		l.named = append(l.named, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return true
+}
+
+// checkTransport checks the transport parameter of a URI to send to.
+func (l *loader) checkTransport(u *sip.URI, word string, rng hcl.Range) bool {
+	p := flow.ParseProtocol([]byte(word))
+	switch _, numeric := u.Addr(); {
+	case p == flow.UDP:
+	case p == flow.WS, p == flow.WSS:
+		l.report(rng, "send = location finds it", "a WebSocket is opened by its client, nobody can connect to it")
+		return false
+	case p == flow.None:
+		l.report(rng, "leave ;transport= out", notYet, "transport="+word)
+		return false
+	case !l.listensOn(p):
+		word = strings.ToLower(word)
+		l.report(rng, `add listen "`+word+`" { address = "…" }: connections are made in its name`, "no listener speaks %s", word)
+		return false
+	case p == flow.TLS && numeric: // RFC 5922 §7.1
+		l.report(rng, `as in "sip:pbx.example.com;maddr=192.0.2.1;transport=tls"`, "a certificate proves a name, not an address")
+		return false
 	}
 	return true
 }

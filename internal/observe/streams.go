@@ -30,7 +30,7 @@ func streamFamilies() []family {
 		byStream("connections", "Connections, those being made included.", gauge, func(c *counters) float64 { return float64(c.Open) }),
 		{"connections_ended_total", "Connections that ended, by reason: peer, error, idle, silent (no byte in time), slow (a message not whole in time), " +
 			"framing, overflow (its queue was full), stuck (the peer did not read), evicted (made room without having sent a message), " +
-			"connect (never made), listener (closed by a reload), shutdown.", counter, []string{"listener", "reason"}, func(s *engine.Stats, emit emitter) {
+			"connect (never made), handshake (that of TLS or of a WebSocket failed), served (it had asked for a file), listener (closed by a reload), shutdown.", counter, []string{"listener", "reason"}, func(s *engine.Stats, emit emitter) {
 			eachStream(s, func(listener string, c *counters) {
 				for reason := transport.EndPeer; reason < transport.Endings; reason++ {
 					emit(float64(c.Ended[reason]), listener, reason.String())
@@ -60,5 +60,5 @@ func streamFamilies() []family {
 	} {
 		all = append(all, byStream(f.name, f.help, counter, func(c *counters) float64 { return float64(f.read(c)) }))
 	}
-	return all
+	return append(all, secureFamilies()...)
 }

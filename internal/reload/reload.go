@@ -73,7 +73,7 @@ func (r *Reloader) Reload() (config.Difference, error) {
 	defer func() { r.note(r.cfg.Manager.Ready()) }()
 	next, d, err := r.load(false)
 	if err == nil {
-		err = r.cfg.Engine.Reload(next.Snapshot)
+		err = r.cfg.Engine.Reload(next.Snapshot, next.Streams...)
 	}
 	if err != nil {
 		r.refused.Add(1)
