@@ -45,10 +45,16 @@ func (c *cold) timed(step int, wire []byte, from flow.Flow) {
 	c.spent[step] = append(c.spent[step], time.Since(began))
 }
 
-// BenchmarkCold reports the median time of each step of a call and their sum. What
-// a step reads and writes counts here, and how much code it runs through.
-func BenchmarkCold(b *testing.B) {
-	c := &cold{player: newPlayer(b), room: make([]byte, coldRoom)}
+// BenchmarkSteps reports the median time of each step of a call and their sum, with
+// warm caches and with cold ones. In the cold what a step reads and writes counts,
+// and how much code it runs through. A median does not mind a busy machine.
+func BenchmarkSteps(b *testing.B) {
+	b.Run("warm", func(b *testing.B) { benchmarkSteps(b, 0) })
+	b.Run("cold", func(b *testing.B) { benchmarkSteps(b, coldRoom) })
+}
+
+func benchmarkSteps(b *testing.B, room int) {
+	c := &cold{player: newPlayer(b), room: make([]byte, room)}
 	for b.Loop() {
 		c.n++
 		c.advance()

@@ -6,7 +6,9 @@ import "math/bits"
 // summarises which words have a bit.
 const slots = 64 * 64
 
-// level is a ring of slots, each a ring of timers.
+// level is a ring of slots, each a list of timers, the one armed last in front. A
+// timer is added and taken out without a look at any but its neighbours: with
+// hundreds of thousands of them each is a cache miss.
 type level struct {
 	summary uint64     // bit w: words[w] is not 0
 	words   [64]uint64 // bit i of word w: slot w*64+i holds a timer
@@ -17,17 +19,17 @@ func (l *level) add(t *Timer) {
 	word, bit := t.index/64, t.index%64
 	l.summary |= 1 << word
 	l.words[word] |= 1 << bit
-	push(&l.first[t.index], t)
+	pushFront(&l.first[t.index], t)
 }
 
 func (l *level) remove(t *Timer) {
-	remove(&l.first[t.index], t)
+	takeOut(&l.first[t.index], t)
 	if l.first[t.index] == nil {
 		l.clear(t.index)
 	}
 }
 
-// take empties slot i and returns its ring.
+// take empties slot i and returns its list.
 func (l *level) take(i uint16) *Timer {
 	first := l.first[i]
 	l.first[i] = nil
@@ -61,28 +63,35 @@ func (l *level) next(i uint16) (steps uint16, ok bool) {
 	return (found - i) % slots, true
 }
 
-// push appends t to the ring.
-func push(first **Timer, t *Timer) {
+// pushFront puts t at the head of a list.
+func pushFront(first **Timer, t *Timer) {
 	f := *first
-	if f == nil {
-		t.next, t.prev = t, t
-		*first = t
-		return
+	if f != nil {
+		f.prev = t
 	}
-	t.next, t.prev = f, f.prev
-	f.prev.next = t
-	f.prev = t
+	t.next = f
+	*first = t
 }
 
-// remove takes t, which is in the ring, out of it.
-func remove(first **Timer, t *Timer) {
-	if t.next == t {
-		*first = nil
+// takeOut takes t, which is in the list, out of it.
+func takeOut(first **Timer, t *Timer) {
+	if t.prev != nil {
+		t.prev.next = t.next
 	} else {
-		t.prev.next, t.next.prev = t.next, t.prev
-		if *first == t {
-			*first = t.next
-		}
+		*first = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
 	}
 	t.next, t.prev = nil, nil
+}
+
+// turn reverses a list: of what was armed last in front it makes the order of arming.
+func turn(first *Timer) (turned *Timer) {
+	for first != nil {
+		t := first
+		takeOut(&first, t)
+		pushFront(&turned, t)
+	}
+	return turned
 }

@@ -13,7 +13,7 @@ const Tick = 10 * time.Millisecond
 // owner's, set before Arm: they tell what a due timer is about. The zero Timer
 // is not armed. An armed Timer must not be copied or overwritten.
 type Timer struct {
-	next, prev *Timer // a ring; nil when not armed
+	next, prev *Timer // in its list
 	tick       int64  // when it is due
 	Slot       uint32
 	Kind       uint8
@@ -21,25 +21,28 @@ type Timer struct {
 	index      uint16 // slot of the level it is in
 }
 
-// list tells where an armed timer is.
+// list tells where a timer is.
 type list uint8
 
 const (
-	near list = iota // due within 4095 ticks
-	far              // later
-	due              // its tick has come; Due has not yet handed it out
+	nowhere list = iota // not armed
+	near                // due within 4095 ticks
+	far                 // later
+	due                 // its tick has come; Due has not yet handed it out
 )
 
 // Armed reports whether t waits in a wheel, due timers included.
-func (t *Timer) Armed() bool { return t.next != nil }
+func (t *Timer) Armed() bool { return t.list != nowhere }
 
 // Wheel holds timers. Make one with New.
 type Wheel struct {
-	cur    int64  // every timer of a tick up to this one is due or gone
-	seen   int64  // the newest time told, in ticks
-	due    *Timer // ring of timers whose tick has come, first to hand out
-	armed  int
-	levels [2]level // near and far
+	cur     int64  // every timer of a tick up to this one is due or gone
+	seen    int64  // the newest time told, in ticks
+	due     *Timer // timers whose tick has come, first to hand out
+	lastDue *Timer // of them the last, when there are any
+	armed   int
+	near    level
+	far     level
 }
 
 // New returns an empty wheel whose time is now.
@@ -72,31 +75,47 @@ func (w *Wheel) Arm(t *Timer, at clock.Instant) {
 func (w *Wheel) place(t *Timer) {
 	switch distance := t.tick - w.cur; {
 	case distance <= 0:
-		t.list = due
-		push(&w.due, t)
+		w.append(t)
 	case distance < slots:
 		t.list, t.index = near, uint16(t.tick%slots)
-		w.levels[near].add(t)
+		w.near.add(t)
 	default:
 		// Beyond the far level (46 h) the last slot takes it; when that is
 		// spread, it is placed anew.
 		block := min(t.tick/slots, w.cur/slots+slots-1)
 		t.list, t.index = far, uint16(block%slots)
-		w.levels[far].add(t)
+		w.far.add(t)
 	}
+}
+
+// append puts t behind those that are due.
+func (w *Wheel) append(t *Timer) {
+	t.list = due
+	if w.due == nil {
+		w.due = t
+	} else {
+		w.lastDue.next, t.prev = t, w.lastDue
+	}
+	w.lastDue = t
 }
 
 // Stop disarms t. It is harmless when t is not armed.
 func (w *Wheel) Stop(t *Timer) {
-	if t.next == nil {
+	switch t.list {
+	case nowhere:
 		return
+	case near:
+		w.near.remove(t)
+	case far:
+		w.far.remove(t)
+	case due:
+		if t == w.lastDue {
+			w.lastDue = t.prev
+		}
+		takeOut(&w.due, t)
 	}
+	t.list = nowhere
 	w.armed--
-	if t.list == due {
-		remove(&w.due, t)
-		return
-	}
-	w.levels[t.list].remove(t)
 }
 
 // Due disarms and returns one timer that is due at now, earlier ticks first, or
@@ -108,8 +127,7 @@ func (w *Wheel) Due(now clock.Instant) *Timer {
 	}
 	t := w.due
 	if t != nil {
-		w.armed--
-		remove(&w.due, t)
+		w.Stop(t)
 	}
 	return t
 }
@@ -126,32 +144,31 @@ func (w *Wheel) advance() {
 	if tick%slots == 0 {
 		w.spread(uint16(tick / slots % slots))
 	}
-	first := w.levels[near].take(uint16(tick % slots))
+	first := turn(w.near.take(uint16(tick % slots)))
 	for first != nil {
 		t := first
-		remove(&first, t)
-		t.list = due
-		push(&w.due, t)
+		takeOut(&first, t)
+		w.append(t)
 	}
 }
 
 // spread places the timers of a far slot anew.
 func (w *Wheel) spread(index uint16) {
-	first := w.levels[far].take(index)
+	first := turn(w.far.take(index))
 	for first != nil {
 		t := first
-		remove(&first, t)
+		takeOut(&first, t)
 		w.place(t)
 	}
 }
 
 // nextTick is the next tick after the current one with work to do.
 func (w *Wheel) nextTick() (tick int64, ok bool) {
-	if steps, found := w.levels[near].next(uint16(w.cur % slots)); found {
+	if steps, found := w.near.next(uint16(w.cur % slots)); found {
 		tick, ok = w.cur+int64(steps), true
 	}
 	block := w.cur / slots
-	if steps, found := w.levels[far].next(uint16(block % slots)); found {
+	if steps, found := w.far.next(uint16(block % slots)); found {
 		if begin := (block + int64(steps)) * slots; !ok || begin < tick {
 			tick, ok = begin, true
 		}

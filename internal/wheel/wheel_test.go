@@ -254,23 +254,6 @@ func TestSizeAndAllocations(t *testing.T) {
 	}
 }
 
-func TestOrderWithinTheSameInstantIsThatOfArming(t *testing.T) {
-	t.Parallel()
-	w := wheel.New(0)
-	timers := make([]wheel.Timer, 50)
-	for i := range timers {
-		timers[i].Slot = uint32(i)
-		w.Arm(&timers[i], clock.Instant(32*time.Second))
-	}
-	var order []uint32
-	for tm := w.Due(clock.Instant(time.Minute)); tm != nil; tm = w.Due(clock.Instant(time.Minute)) {
-		order = append(order, tm.Slot)
-	}
-	if !slices.IsSorted(order) || len(order) != len(timers) {
-		t.Errorf("got order %v", order)
-	}
-}
-
 func BenchmarkWheel(b *testing.B) {
 	b.Run("arm-stop", func(b *testing.B) {
 		w := wheel.New(0)
@@ -311,4 +294,30 @@ func BenchmarkWheel(b *testing.B) {
 			}
 		}
 	})
+}
+
+// Timers of one tick come in the order of arming, near and far.
+func TestOneTickInOrderOfArming(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{-time.Second, 0, time.Second, time.Hour} {
+		w := wheel.New(clock.Instant(time.Minute))
+		at := clock.Instant(time.Minute).Add(after)
+		timers := make([]wheel.Timer, 20)
+		for i := range timers {
+			timers[i].Slot = uint32(i)
+			w.Arm(&timers[i], at)
+		}
+		for _, i := range []int{0, 7, 19} {
+			w.Stop(&timers[i])
+		}
+		w.Arm(&timers[7], at)
+		var got []uint32
+		for tm := w.Due(at); tm != nil; tm = w.Due(at) {
+			got = append(got, tm.Slot)
+		}
+		want := []uint32{1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 7}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: got %v, want %v", after, got, want)
+		}
+	}
 }
