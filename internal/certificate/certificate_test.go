@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"viaduct/internal/authority"
 	"viaduct/internal/certificate"
-	"viaduct/internal/siptest"
 )
 
 func leaf(t *testing.T, chain []byte) *x509.Certificate {
@@ -38,7 +38,7 @@ func common(name string) func(*x509.Certificate) {
 // Proves: SE-17
 func TestIdentities(t *testing.T) {
 	t.Parallel()
-	a := siptest.NewAuthority(t)
+	a := authority.New(t)
 	for name, c := range map[string]struct {
 		names []string
 		edit  func(*x509.Certificate)
@@ -91,7 +91,7 @@ func TestNames(t *testing.T) {
 // Proves: SE-17
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	a, other := siptest.NewAuthority(t), siptest.NewAuthority(t)
+	a, other := authority.New(t), authority.New(t)
 	trust, err := certificate.NewTrust(a.PEM)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +100,7 @@ func TestVerify(t *testing.T) {
 		return func(c *x509.Certificate) { c.ExtKeyUsage, c.UnknownExtKeyUsage = known, unknown }
 	}
 	for name, c := range map[string]struct {
-		by   *siptest.Authority
+		by   *authority.Authority
 		edit func(*x509.Certificate)
 		ok   bool
 	}{
@@ -138,7 +138,7 @@ func TestVerify(t *testing.T) {
 // Proves: SE-2
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
-	a, dir := siptest.NewAuthority(t), t.TempDir()
+	a, dir := authority.New(t), t.TempDir()
 	good, goodKey := a.Write(dir, "good", nil, "sip:example.com")
 	other, otherKey := a.Write(dir, "other", nil, "*.example.com")
 	old, oldKey := a.Write(dir, "old", func(c *x509.Certificate) {
@@ -201,7 +201,7 @@ func shown(t *testing.T, s *certificate.Set, asked string) string {
 
 func TestChoiceByName(t *testing.T) {
 	t.Parallel()
-	a, dir := siptest.NewAuthority(t), t.TempDir()
+	a, dir := authority.New(t), t.TempDir()
 	var files []certificate.Files
 	for _, n := range []string{"sip:example.com", "example.net", "*.example.org"} {
 		c, k := a.Write(dir, strings.Trim(n, "sip:*."), nil, n)
@@ -230,7 +230,7 @@ func TestChoiceByName(t *testing.T) {
 // Proves: SE-12
 func TestWatch(t *testing.T) {
 	t.Parallel()
-	a, dir := siptest.NewAuthority(t), t.TempDir()
+	a, dir := authority.New(t), t.TempDir()
 	chain, key := a.Write(dir, "own", nil, "sip:one.example")
 	fits := certificate.Fits{}
 	s, err := certificate.Load(certificate.Disk{}, []certificate.Files{{Certificate: chain, Key: key}}, fits, time.Now())

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"viaduct/internal/authority"
 	"viaduct/internal/certificate"
 	"viaduct/internal/config"
 	"viaduct/internal/engine"
@@ -29,7 +30,7 @@ import (
 // secured is a running engine that listens on UDP, TLS, WS and WSS.
 type secured struct {
 	*engine.Engine
-	*siptest.Authority
+	*authority.Authority
 	at map[flow.Protocol]netip.AddrPort
 }
 
@@ -39,7 +40,7 @@ func serveSecured(t testing.TB, rules string) *secured {
 	if len(bad) > 0 {
 		t.Fatal(bad)
 	}
-	s := &secured{Authority: siptest.NewAuthority(t), at: map[flow.Protocol]netip.AddrPort{}}
+	s := &secured{Authority: authority.New(t), at: map[flow.Protocol]netip.AddrPort{}}
 	trust, err := certificate.NewTrust(s.PEM)
 	if err != nil {
 		t.Fatal(err)

@@ -15,20 +15,20 @@ import (
 	"testing"
 	"time"
 
+	"viaduct/internal/authority"
 	"viaduct/internal/certificate"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
-	"viaduct/internal/siptest"
 )
 
 // vault is what a listener with TLS needs: pairs in files, and who is trusted.
 type vault struct {
 	t   testing.TB
 	dir string
-	*siptest.Authority
+	*authority.Authority
 }
 
-func newVault(t testing.TB) *vault { return &vault{t, t.TempDir(), siptest.NewAuthority(t)} }
+func newVault(t testing.TB) *vault { return &vault{t, t.TempDir(), authority.New(t)} }
 
 // in is v with files of its own, for a part of a test that runs beside others.
 func (v *vault) in(t testing.TB) *vault { return &vault{t, t.TempDir(), v.Authority} }

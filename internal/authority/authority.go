@@ -1,4 +1,5 @@
-package siptest
+// Package authority makes certificates for tests.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -26,8 +27,8 @@ type Authority struct {
 	Pool *x509.CertPool // with that
 }
 
-// NewAuthority makes one.
-func NewAuthority(t testing.TB) *Authority {
+// New makes one.
+func New(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, key: newKey(t)}
 	a.cert = sign(t, &x509.Certificate{
