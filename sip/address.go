@@ -8,6 +8,7 @@ type Address struct {
 	URI     []byte
 	Params  Params // header parameters
 	Angle   bool   // URI was in <>
+	sound   bool   // URI was parsed whole, without a fault
 }
 
 // ParseAddress reads one value. The URI is judged as an absoluteURI only (see
@@ -16,7 +17,7 @@ type Address struct {
 // *SyntaxError with the offset in text.
 func ParseAddress(text []byte) (Address, error) {
 	var a Address
-	f := a.parse(text)
+	f := a.parse(text, nil)
 	return a, f.export()
 }
 
@@ -59,7 +60,9 @@ func (a *Address) Q(def int) int {
 	return q
 }
 
-func (a *Address) parse(s []byte) fault {
+// parse reads s. With a u its URI is parsed whole into that, and once instead of
+// twice when it is sound; a faulty one is only noted as long as it is an absoluteURI.
+func (a *Address) parse(s []byte, u *URI) fault {
 	*a = Address{}
 	bad := func(i int) fault { return fault{"Bad Address", i} }
 
@@ -74,7 +77,7 @@ func (a *Address) parse(s []byte) fault {
 			return bad(i)
 		}
 	} else if i = displayEnd(s, i); i == len(s) || s[i] != '<' {
-		return a.parseSpec(s, start)
+		return a.parseSpec(s, start, u)
 	} else if _, j := trimLWS(s, start, i); j > start {
 		a.Display = s[start:j:j]
 	}
@@ -85,10 +88,16 @@ func (a *Address) parse(s []byte) fault {
 		return bad(end)
 	}
 	a.URI = s[i:end:end]
-	if !validAbsolute(a.URI) {
+	if !a.judge(u) {
 		return bad(i)
 	}
 	return a.takeParams(s, end+1)
+}
+
+// judge reports whether the URI is an absoluteURI; one that parses whole is.
+func (a *Address) judge(u *URI) bool {
+	a.sound = u != nil && u.parse(a.URI).what == ""
+	return a.sound || validAbsolute(a.URI)
 }
 
 // displayEnd skips an unquoted display name with the white space in it.
@@ -103,13 +112,13 @@ func displayEnd(s []byte, i int) int {
 }
 
 // parseSpec reads addr-spec: a URI without <>, and so without ';', '?' and ','.
-func (a *Address) parseSpec(s []byte, i int) fault {
+func (a *Address) parseSpec(s []byte, i int, u *URI) fault {
 	end := i
 	for end < len(s) && is(s[end], clValue) && s[end] != '?' {
 		end++
 	}
 	a.URI = s[i:end:end]
-	if !validAbsolute(a.URI) {
+	if !a.judge(u) {
 		return fault{"Bad Address", i}
 	}
 	return a.takeParams(s, end)

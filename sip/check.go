@@ -58,8 +58,7 @@ func (m *Message) checkAddress(id HeaderID, view int, a *Address) error {
 	if _, err := m.address(view, id, a); err != nil || !m.request {
 		return err
 	}
-	var u URI
-	if f := u.parse(a.URI); f.what != "" {
+	if !a.sound {
 		return m.refuse(400, int(m.lines[m.first[id]].value), bad[id])
 	}
 	return nil
@@ -106,11 +105,8 @@ func (m *Message) checkRouting() error {
 // validRoute judges one Route value: name-addr, so with <> (RFC 3261 §20.34).
 func validRoute(text []byte) bool {
 	var a Address
-	if f := a.parse(text); f.what != "" || !a.Angle {
-		return false
-	}
 	var u URI
-	return u.parse(a.URI).what == ""
+	return a.parse(text, &u).what == "" && a.Angle && a.sound
 }
 
 // refuse keeps the fault of a Check.

@@ -13,14 +13,13 @@ func HostAddr(host []byte) (addr netip.Addr, ok bool) {
 	if n := len(host); n >= 2 && host[0] == '[' && host[n-1] == ']' {
 		return parseIPv6(host[1 : n-1])
 	}
-	if bytes.IndexByte(host, ':') >= 0 {
-		return parseIPv6(host)
+	if v4, ok := parseIPv4(host); ok {
+		return netip.AddrFrom4(v4), true
 	}
-	v4, ok := parseIPv4(host)
-	if !ok {
+	if bytes.IndexByte(host, ':') < 0 {
 		return netip.Addr{}, false
 	}
-	return netip.AddrFrom4(v4), true
+	return parseIPv6(host)
 }
 
 // EqualHost compares host names without regard to case, literals by value
@@ -39,23 +38,26 @@ func EqualHost(a, b []byte) bool {
 
 // parseIPv4 reads the IPv4address of RFC 5954: four dec-octets without leading zeros.
 func parseIPv4(s []byte) (addr [4]byte, ok bool) {
-	i := 0
-	for k := range addr {
-		j := digits(s, i)
-		n, ok := number(s[i:j], 255)
-		if !ok || (j-i > 1 && s[i] == '0') {
+	k, n, size := 0, 0, 0 // octets read; value and digits of this one
+	for _, c := range s {
+		switch {
+		case isDigit(c):
+			if size > 0 && n == 0 {
+				return addr, false
+			}
+			if n = n*10 + int(c-'0'); n > 255 {
+				return addr, false
+			}
+			size++
+		case c == '.' && size > 0 && k < 3:
+			addr[k] = byte(n)
+			k, n, size = k+1, 0, 0
+		default:
 			return addr, false
 		}
-		addr[k] = byte(n)
-		if k == 3 {
-			return addr, j == len(s)
-		}
-		if j == len(s) || s[j] != '.' {
-			return addr, false
-		}
-		i = j + 1
 	}
-	return addr, false
+	addr[3] = byte(n)
+	return addr, k == 3 && size > 0
 }
 
 // parseIPv6 reads the IPv6address of RFC 5954, without brackets and zone, and
@@ -149,29 +151,34 @@ func validHost(h []byte) bool {
 		_, ok := HostAddr(h)
 		return ok && h[len(h)-1] == ']'
 	}
-	end, numeric := len(h), false
+	if _, ok := parseIPv4(h); ok {
+		return true
+	}
+	end := len(h)
 	if h[end-1] == '.' {
 		end--
 	}
-	for i := 0; i <= end; i++ {
-		j := i
-		numeric = true
-		for i < end && h[i] != '.' {
-			if !is(h[i], clHost) {
+	start, numeric := 0, true // of the label
+	for i := 0; i < end; i++ {
+		switch c := h[i]; {
+		case isDigit(c):
+		case c == '.':
+			if !validLabel(h[start:i]) {
 				return false
 			}
-			numeric = numeric && isDigit(h[i])
-			i++
-		}
-		if i == j || h[j] == '-' || h[i-1] == '-' {
+			start, numeric = i+1, true
+		case !is(c, clHost):
 			return false
+		default:
+			numeric = false
 		}
 	}
-	if numeric {
-		_, ok := parseIPv4(h)
-		return ok
-	}
-	return true
+	return !numeric && validLabel(h[start:end])
+}
+
+// validLabel judges a label whose characters are those of a host.
+func validLabel(s []byte) bool {
+	return len(s) > 0 && s[0] != '-' && s[len(s)-1] != '-'
 }
 
 // port reads 1*DIGIT from i on, 0–65535.

@@ -94,7 +94,11 @@ func (m *Message) ToAddress() (*Address, error) { return m.address(viewTo, To, &
 func (m *Message) address(view int, id HeaderID, a *Address) (*Address, error) {
 	if m.fresh(view) {
 		if v, ok := m.single(view, id); ok {
-			if f := a.parse(v.Text); f.what != "" {
+			var whole *URI
+			if m.request { // there Check wants it
+				whole = new(URI)
+			}
+			if f := a.parse(v.Text, whole); f.what != "" {
 				m.spoil(view, v.Pos+f.pos, bad[id])
 			}
 		}
