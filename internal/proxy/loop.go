@@ -40,34 +40,28 @@ func (rq *request) wasHere(v *sip.ViaValue) bool {
 // tells transactions apart (RFC 5393 §4.2.4). The method is left out, so that
 // CANCEL and ACK carry the branch of their INVITE (§4.2.1).
 func (c *Core) loopHash(rq *request) [4]byte {
-	var h maphash.Hash
-	h.SetSeed(loopSeed)
+	text := c.text[:0] // nothing of this request is in there yet
 	m := rq.m
-	part := func(b []byte) {
-		_, _ = h.Write(b) // a hash never fails
-		_ = h.WriteByte(0)
-	}
+	part := func(b []byte) { text = append(append(text, b...), 0) }
 	part(m.RequestURI())
 	part(m.CallIDValue())
 	part(m.FromTag())
 	part(m.ToTag())
 	if seq, err := m.Sequence(); err == nil {
-		var n [4]byte
-		binary.BigEndian.PutUint32(n[:], seq.Number)
-		part(n[:])
+		text = append(binary.BigEndian.AppendUint32(text, seq.Number), 0)
 	}
 	all := func(id sip.HeaderID) {
 		for it := m.Values(id); it.Next(); {
 			part(it.Value.Text)
 		}
-		_ = h.WriteByte(1)
+		text = append(text, 1)
 	}
 	all(sip.Route)
 	all(sip.ProxyRequire)
 	all(sip.ProxyAuthorization)
 	if uri, err := m.URI(); err == nil && uri.MAddr() != nil {
 		// §16.4: whether an maddr of ours is taken off depends on where it came in.
-		_ = h.WriteByte(byte(rq.from.Listener))
+		text = append(text, byte(rq.from.Listener))
 	}
 	reads := &rq.snap.Program.Reads
 	for _, id := range reads.Headers {
@@ -79,10 +73,10 @@ func (c *Core) loopHash(rq *request) [4]byte {
 	}
 	if reads.Source {
 		addr := rq.from.Remote.Addr().As16()
-		_, _ = h.Write(addr[:])
-		_ = h.WriteByte(byte(rq.from.Listener))
+		text = append(append(text, addr[:]...), byte(rq.from.Listener))
 	}
+	c.text = text
 	var loop [4]byte
-	binary.BigEndian.PutUint32(loop[:], uint32(h.Sum64()))
+	binary.BigEndian.PutUint32(loop[:], uint32(maphash.Bytes(loopSeed, text)))
 	return loop
 }
