@@ -33,10 +33,12 @@ func (c *Core) forwardAck(now clock.Instant, m *sip.Message, from flow.Flow, s *
 	}
 }
 
-// acksOwnAnswer recognises the To tag of a response that was made here.
+// acksOwnAnswer recognises the To tag of a response that was made here. Most tags
+// of others have another length, and then nothing is computed.
 func (c *Core) acksOwnAnswer(m *sip.Message) bool {
 	var tag [tagLen]byte
-	return subtle.ConstantTimeCompare(m.ToTag(), c.appendTag(tag[:0], m)) == 1
+	to := m.ToTag()
+	return len(to) == tagLen && subtle.ConstantTimeCompare(to, c.appendTag(tag[:0], m)) == 1
 }
 
 // statelessTarget takes a request through §16.3 to §16.5 and reports whether it
