@@ -33,6 +33,7 @@ const patience = 10 * time.Second
 type fake struct {
 	shard    int
 	packet   func(m *sip.Message, from flow.Flow, fx *effect.List)
+	shed     func(m *sip.Message)
 	bad      func()
 	expire   func(fx *effect.List)
 	broken   func(h effect.Handle, fx *effect.List)
@@ -51,6 +52,14 @@ func (f *fake) Packet(_ clock.Instant, m *sip.Message, _ *proxy.Place, from flow
 		return
 	}
 	f.packet(m, from, fx)
+}
+
+func (f *fake) Shed(_ clock.Instant, m *sip.Message, _ *proxy.Place, from flow.Flow, _ *proxy.Snapshot, fx *effect.List) {
+	if f.shed != nil {
+		f.shed(m)
+		return
+	}
+	fx.Send(from.Hop(), fx.Copy([]byte("shed")), 0)
 }
 
 func (f *fake) Malformed(_ clock.Instant, m *sip.Message, _ *sip.SyntaxError, _ flow.Flow, _ *proxy.Snapshot, _ *effect.List) {

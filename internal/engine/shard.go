@@ -16,6 +16,7 @@ import (
 // core is what the engine needs of a *proxy.Core.
 type core interface {
 	Packet(now clock.Instant, m *sip.Message, at *proxy.Place, from flow.Flow, s *proxy.Snapshot, fx *effect.List)
+	Shed(now clock.Instant, m *sip.Message, at *proxy.Place, from flow.Flow, s *proxy.Snapshot, fx *effect.List)
 	Malformed(now clock.Instant, m *sip.Message, fault *sip.SyntaxError, from flow.Flow, s *proxy.Snapshot, fx *effect.List)
 	Expire(now clock.Instant, fx *effect.List)
 	Broken(now clock.Instant, h effect.Handle, fx *effect.List)

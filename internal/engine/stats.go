@@ -19,6 +19,7 @@ type Stats struct {
 	Panics     uint64 // steps that panicked and were contained
 	Unroutable uint64 // messages for a listener or transport that is not there
 	Untold     uint64 // failures that a turn did not come to tell the core
+	Shed       Shedding
 	Reloads    uint64 // configurations that took the place of another
 	Retiring   int    // listeners that are gone and serve what still runs there
 	DNS        resolve.Stats
@@ -46,7 +47,10 @@ func (l *ListenerStats) Total() transport.Counters {
 }
 
 // counts are the engine's own.
-type counts struct{ unroutable, untold, reloads atomic.Uint64 }
+type counts struct {
+	unroutable, untold, reloads atomic.Uint64
+	shed                        shedding
+}
 
 // Stats sums what all shards and sockets count. Each shard is locked for a
 // moment, one after the other.
@@ -57,6 +61,7 @@ func (e *Engine) Stats() Stats {
 		Panics:     e.panics.count.Load(),
 		Unroutable: e.counts.unroutable.Load(),
 		Untold:     e.counts.untold.Load(),
+		Shed:       e.counts.shed.snapshot(),
 		Reloads:    e.counts.reloads.Load(),
 		DNS:        e.resolver.Stats(),
 	}

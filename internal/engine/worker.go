@@ -4,6 +4,7 @@ import (
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/internal/overload"
 	"viaduct/internal/proxy"
 	"viaduct/internal/transport"
 	"viaduct/sip"
@@ -25,6 +26,8 @@ type worker struct {
 	fx      effect.List
 	trouble transport.Trouble
 	losses  []loss
+
+	gate overload.Gate // over the queue that the worker reads from
 
 	// of the step in progress
 	held *shard // whose lock is held
@@ -49,6 +52,7 @@ func (w *worker) begin() {
 // turn takes a batch from the socket to all that it gives rise to.
 func (w *worker) turn(b *transport.Batch) {
 	w.begin()
+	w.queue(b)
 	for i := range b.Packets {
 		w.packet(&b.Packets[i])
 	}
@@ -68,6 +72,13 @@ func (w *worker) packet(p *transport.Packet) {
 	defer w.contain("message", w.mark())
 	if w.tracer != nil {
 		w.tracer.Message(clock.Wall(w.now), true, p.From.Hop(), p.Wire)
+	}
+	switch w.judge(p) {
+	case overload.Drop:
+		return
+	case overload.Refuse:
+		w.shed(p)
+		return
 	}
 	switch err := w.m.Parse(p.Wire); {
 	case p.Fault != nil: // of the stream; what was read of the message is indexed

@@ -56,6 +56,7 @@ var derived = []string{
 	".Proxy.Transactions.AbsorbedDuplicat", //
 	".Listeners.Streams.Ended",             // reason 0 is not used
 	".Listeners.Listener",                  // a place, not a number
+	".Listeners.Sockets.Age",               // told in seconds
 }
 
 // Every bound and every drop has its metric: what the engine comes to count must

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"viaduct/internal/engine"
+	"viaduct/internal/overload"
 	"viaduct/internal/proxy"
 	"viaduct/internal/transaction"
 	"viaduct/internal/transport"
@@ -116,6 +117,7 @@ var proxyFamilies = []family{
 	level("flows_waited_on", "Connections on which a branch waits because they are its only way.", func(s *engine.Stats) int { return s.Proxy.Followers }),
 	count("unanswered_total", "Requests other than INVITE that nobody answered (RFC 4320).", func(s *engine.Stats) uint64 { return s.Proxy.Unanswered }),
 	count("overload_refused_total", "Requests refused with 503 because there were as many transactions as there may be.", func(s *engine.Stats) uint64 { return s.Proxy.Full }),
+	count("shed_total", "Requests refused with 503 because the server was behind, retransmissions of what is under way left out.", func(s *engine.Stats) uint64 { return s.Proxy.Shed }),
 	level("response_contexts", "Proxied requests in memory.", func(s *engine.Stats) int { return s.Proxy.Contexts }),
 	level("branches", "Branches of proxied requests in memory.", func(s *engine.Stats) int { return s.Proxy.Branches }),
 	level("targets", "Targets of proxied requests in memory.", func(s *engine.Stats) int { return s.Proxy.Targets }),
@@ -152,6 +154,16 @@ var engineFamilies = []family{
 		}
 		return 0
 	}),
+	{"overload_shed_total", "Messages not taken on because their reader was behind, by class and by what was done: refused with 503, or dropped.", counter, []string{"class", "how"}, func(s *engine.Stats, emit emitter) {
+		for c := overload.UnderWay; c < overload.Classes; c++ {
+			emit(float64(s.Shed.Refused[c]), c.String(), "refused")
+			emit(float64(s.Shed.Dropped[c]), c.String(), "dropped")
+		}
+	}},
+	count("overload_stale_total", "Requests dropped because they had waited for 500 ms: their sender has repeated them.", func(s *engine.Stats) uint64 { return s.Shed.Stale }),
+	count("overload_acks_total", "ACKs of requests that were refused because a reader was behind, dropped unread.", func(s *engine.Stats) uint64 { return s.Shed.Acks }),
+	count("overload_times_total", "Times that a reader fell behind: its oldest message was older than 20 ms for 100 ms, or the kernel had no room.", func(s *engine.Stats) uint64 { return s.Shed.Times }),
+	level("overload_readers", "Readers that are behind and take on nothing new.", func(s *engine.Stats) int { return s.Shed.Behind }),
 	count("panics_total", "Steps that failed by a fault of the program and were contained.", func(s *engine.Stats) uint64 { return s.Panics }),
 	count("unroutable_total", "Messages for a listener or transport that is not there.", func(s *engine.Stats) uint64 { return s.Unroutable }),
 	count("reloads_total", "Configurations that took the place of another.", func(s *engine.Stats) uint64 { return s.Reloads }),
@@ -159,10 +171,19 @@ var engineFamilies = []family{
 	count("failures_untold_total", "Failed sends that were left to the timers because there were too many at once.", func(s *engine.Stats) uint64 { return s.Untold }),
 }
 
+// queueFamily tells how long each reader's queue is, in time.
+var queueFamily = family{"queue_age_seconds", "How long the oldest datagram of the last turn had waited; 0 when there were no others behind it.", gauge, []string{"listener", "reader"}, func(s *engine.Stats, emit emitter) {
+	for i := range s.Listeners {
+		for reader := range s.Listeners[i].Sockets {
+			emit(float64(s.Listeners[i].Sockets[reader].Age)/1e9, s.Listeners[i].Name, strconv.Itoa(reader))
+		}
+	}
+}}
+
 // socketFamilies are the metrics of each socket, which is to say of each reader.
 func socketFamilies() []family {
 	type counters = transport.Counters
-	var all []family
+	all := []family{queueFamily}
 	for _, f := range []struct {
 		name, help string
 		read       func(c *counters) uint64

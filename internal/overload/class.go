@@ -57,7 +57,7 @@ func ClassOf(wire []byte) Class {
 		switch name = bytes.TrimRight(name, " \t"); len(name) {
 		case 1, 2:
 			if first != Register && (bytes.EqualFold(name, []byte("to")) || name[0]|0x20 == 't' && len(name) == 1) {
-				if tagged(value) {
+				if tagOf(value) != nil {
 					return UnderWay
 				}
 				return first
@@ -73,6 +73,31 @@ func ClassOf(wire []byte) Class {
 		}
 	}
 	return first
+}
+
+// Repeated reports whether whoever sent the message sends it again when nothing
+// comes back: a request other than ACK (RFC 3261 §17.1).
+func Repeated(wire []byte) bool {
+	wire = bytes.TrimLeft(wire, "\r\n")
+	return !bytes.HasPrefix(wire, []byte("ACK ")) && (len(wire) < 4 || !bytes.EqualFold(wire[:4], []byte("SIP/")))
+}
+
+// Acknowledges reports whether the message is an ACK with a To tag that begins with
+// prefix: that of an answer which this server gave without keeping anything.
+func Acknowledges(wire, prefix []byte) bool {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(wire, "\r\n"), []byte("ACK "))
+	if !ok || len(prefix) == 0 {
+		return false
+	}
+	for line := range lines(rest[:min(len(rest), maxScan)]) {
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if name = bytes.TrimRight(name, " \t"); !ok || len(name) > 2 || len(name) == 0 || name[0]|0x20 != 't' || len(name) == 2 && name[1]|0x20 != 'o' {
+			continue
+		}
+		tag := tagOf(value)
+		return bytes.HasPrefix(tag, prefix)
+	}
+	return false
 }
 
 // lines goes through the header lines of b, each with its continuation lines, and
@@ -100,21 +125,21 @@ func lines(b []byte) func(yield func([]byte) bool) {
 	}
 }
 
-// tagged reports whether the value of a To has a tag: among the parameters behind
-// the angle brackets, or behind the address where there are none.
-func tagged(value []byte) bool {
+// tagOf is the tag in the value of a To, nil when it has none: it stands among the
+// parameters behind the angle brackets, or behind the address where there are none.
+func tagOf(value []byte) []byte {
 	if at := bytes.LastIndexByte(value, '>'); at >= 0 {
 		value = value[at:]
 	}
 	for {
 		_, after, ok := bytes.Cut(value, []byte(";"))
 		if !ok {
-			return false
+			return nil
 		}
 		value = after
-		name, _, ok := bytes.Cut(value, []byte("="))
+		name, tag, ok := bytes.Cut(value, []byte("="))
 		if ok && bytes.EqualFold(bytes.TrimSpace(name), []byte("tag")) {
-			return true
+			return bytes.TrimLeft(tag, " \t\r\n")
 		}
 	}
 }

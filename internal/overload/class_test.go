@@ -50,6 +50,37 @@ func TestClassOf(t *testing.T) {
 	}
 }
 
+func TestRepeated(t *testing.T) {
+	t.Parallel()
+	for start, want := range map[string]bool{"INVITE sip:b@c SIP/2.0": true, "BYE sip:b@c SIP/2.0": true, "ACK sip:b@c SIP/2.0": false, "sip/2.0 200 OK": false, "": true} {
+		if got := Repeated(message(start)); got != want {
+			t.Errorf("%q: got %v", start, got)
+		}
+	}
+}
+
+func TestAcknowledges(t *testing.T) {
+	t.Parallel()
+	const ack = "ACK sip:bob@example.org SIP/2.0"
+	for _, c := range []struct {
+		wire []byte
+		want bool
+	}{
+		{message(ack, "From: <sip:a@b>;tag=shed", "To: <sip:b@c>;tag=shed1234"), true},
+		{message(ack, "t: <sip:b@c> ; tag = shed"), true},
+		{message(ack, "To: <sip:b@c>;tag=she"), false},
+		{message(ack, "To: <sip:b@c;tag=shed>"), false},
+		{message(ack, "To: <sip:b@c>", "To: <sip:b@c>;tag=shed"), false},
+		{message(ack), false},
+		{message("BYE sip:bob@example.org SIP/2.0", "To: <sip:b@c>;tag=shed"), false},
+		{nil, false},
+	} {
+		if got := Acknowledges(c.wire, []byte("shed")); got != c.want {
+			t.Errorf("%s: got %v", c.wire, got)
+		}
+	}
+}
+
 func TestClassOfAllocatesNothing(t *testing.T) {
 	wire := message("INVITE sip:bob@example.org SIP/2.0", "Max-Forwards: 70", "From: <sip:a@b>;tag=1", "To: <sip:b@c>")
 	if n := testing.AllocsPerRun(100, func() { _ = ClassOf(wire) }); n != 0 {

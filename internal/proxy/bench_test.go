@@ -12,6 +12,7 @@ import (
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
+	"viaduct/internal/proxy"
 	"viaduct/internal/siptest"
 	"viaduct/sip"
 )
@@ -331,4 +332,38 @@ func BenchmarkStateless(b *testing.B) {
 			p.step(ok, p.callee)
 		}
 	})
+}
+
+// BenchmarkShed measures the refusal of an INVITE while the server is behind, and
+// the ACK that follows, parsing included: at most a tenth of a call.
+func BenchmarkShed(b *testing.B) {
+	p := newPlayer(b)
+	invite := bytes.Clone(p.request("INVITE", 1, "", sdp))
+	b.Run("invite", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.shed(invite, p.caller)
+		}
+	})
+	ack := []byte(strings.NewReplacer("INVITE sip", "ACK sip", "1 INVITE", "1 ACK", "To: <sip:bob@127.0.0.1:5070>", "To: "+siptest.ReadMessage(p.sent()).Get("To")).
+		Replace(string(p.request("INVITE", 1, "", ""))))
+	b.Run("its-ack", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.step(ack, p.caller)
+		}
+		if len(p.fx.Sends) != 0 {
+			b.Error("the ACK was forwarded")
+		}
+	})
+}
+
+// shed is one packet that is refused because the server is behind.
+func (p *player) shed(wire []byte, from flow.Flow) {
+	p.fx.Reset()
+	if err := p.parse.Parse(wire); err != nil {
+		p.tb.Fatal(err)
+	}
+	at := proxy.PlaceOf(&p.parse, 1)
+	p.element.core.Shed(p.now, &p.parse, &at, from, p.element.snap, &p.fx)
 }

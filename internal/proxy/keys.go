@@ -21,6 +21,7 @@ var ErrShortSecret = errors.New("proxy: a secret needs at least 16 bytes")
 // purpose is worth nothing for another. The first secret signs, all verify.
 type Keys struct {
 	ring []key
+	shed []byte // begins the To tags of what Shed refuses
 }
 
 type key struct {
@@ -56,8 +57,21 @@ func NewKeys(secrets ...[]byte) (*Keys, error) {
 			arrival: derive("stateless arrival", 32),
 		})
 	}
+	first, err := hkdf.Key(sha256.New, secrets[0], nil, "viaduct shed tag", shedLen*6/8)
+	if err != nil { // only an absurd size can fail
+		panic(err)
+	}
+	k.shed = base64url.AppendEncode(nil, first)
 	return k, nil
 }
+
+// ShedTag begins the To tag of every request that was refused because the server
+// was behind, and so of the ACK that follows, which is worth no more than a look
+// then (RFC 3261 §8.2.7). It is not to be written to.
+func (k *Keys) ShedTag() []byte { return k.shed }
+
+// shedLen is its length.
+const shedLen = 8
 
 // signer holds keyed hashes ready for use, so that signing allocates nothing. It
 // belongs to a core and follows the keys of the snapshot that is in use.

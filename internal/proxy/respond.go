@@ -116,13 +116,19 @@ func (c *Core) overloaded(now clock.Instant, m *sip.Message, of *transaction.Ser
 // that they do not come back all at once, and is the same for every copy of m
 // (§8.2.7).
 func (c *Core) unavailable(m *sip.Message, reason string) *rejection {
-	seconds := 5 + c.tagSum(m)[tagLen]%16 // a byte that the tag does not show
+	return c.rq.refuse(503, reason).with(c.retryAfter(c.tagSum(m)))
+}
+
+// retryAfter is the header line, 5 to 20 seconds by a byte of sum that the tag does
+// not show.
+func (c *Core) retryAfter(sum []byte) []byte {
+	seconds := 5 + sum[tagLen]%16
 	c.lines = append(c.lines[:0], "Retry-After: "...)
 	if seconds >= 10 {
 		c.lines = append(c.lines, '0'+seconds/10)
 	}
 	c.lines = append(append(c.lines, '0'+seconds%10), "\r\n"...)
-	return c.rq.refuse(503, reason).with(c.lines)
+	return c.lines
 }
 
 // answersItself answers OPTIONS meant for the proxy: its Request-URI names the

@@ -17,10 +17,11 @@ const (
 	DropUnreachable                 // what is forwarded without a transaction and has no hop
 	DropParked                      // no room to wait for a name without a transaction
 	DropCancel                      // in stateless mode: its INVITE went nowhere
+	DropShed                        // new work while the server is behind, that cannot be answered
 	drops
 )
 
-var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable", "parked", "cancel"}
+var dropNames = [drops]string{"malformed", "foreign_response", "stray_response", "no_server_transaction", "ack", "unreachable", "parked", "cancel", "shed"}
 
 // String is the name in metrics.
 func (d Drop) String() string { return dropNames[d] }
@@ -39,6 +40,7 @@ type counts struct {
 	Forwarded          uint64 // copies of requests sent through a client transaction
 	Relayed            uint64 // responses sent upstream
 	Trying             uint64 // 100s of our own
+	Shed               uint64 // refused with 503 because the server was behind
 	PassedOn           uint64 // requests forwarded in stateless mode
 	AcksForwarded      uint64
 	Cancels            uint64 // that matched
