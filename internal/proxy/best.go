@@ -125,7 +125,11 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		c.table.Respond(now, server, chosen.status, c.storedFinal(rc, fx), fx)
 		c.counts.Relayed++
 	default:
-		c.answer(now, server, c.keptRequest(rc), ownFinal(chosen.status), rc.snap, fx)
+		m, own := c.keptRequest(rc), ownFinal(chosen.status)
+		if own.status == 480 && rc.way.asked(m) == sip.SIPS {
+			own = own.with(sipsWarning)
+		}
+		c.answer(now, server, m, own, rc.snap, fx)
 		c.counts.reject(ownFinal(chosen.status).status)
 	}
 	c.settle(rc)

@@ -160,7 +160,7 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	c.editHeaders(rc, m, server.Flow, hop)
 	c.pushPath(rc, server.Flow)
 	if rc.recordsRoute(m) {
-		c.recordRoute(rc, server.Flow, m, t, hop) // 4.
+		c.recordRoute(rc, &e, m, t, hop) // 4.
 	}
 	c.pushVia(rc.snap, hop, &client.Branch)                          // 8.
 	if hop.Protocol.Reliable() || c.rewriter.Size() > largeRequest { // it may go by TCP
@@ -189,6 +189,7 @@ type edits struct {
 	hasRoute   bool
 	path       []byte // Route values to put in front (RFC 3327 §5.1)
 	setURI     []byte // Request-URI to write, nil: leave it
+	secure     bool   // by TLS only
 }
 
 // prepare finds the Request-URI of the copy (target, or nil for the received
@@ -211,6 +212,9 @@ func (e *edits) prepare(target []byte, text *[]byte) int {
 	if e.uri.IsSIP() && (e.uri.Headers != nil || e.uri.Params.Has("method")) {
 		*text = e.uri.AppendRequestURI((*text)[:0])
 		e.setURI = *text
+	}
+	if status := e.keepScheme(text); status != 0 {
+		return status
 	}
 	if e.m.Has(sip.Route) {
 		return e.firstRoute()

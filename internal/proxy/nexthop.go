@@ -18,7 +18,7 @@ const awaiting = -1
 func (c *Core) hopOf(now clock.Instant, rc *ResponseContext, e *edits, t *Target, fx *effect.List) (flow.Hop, int) {
 	switch {
 	case t.direct:
-		return c.permit(rc, e.arrival, t.flow)
+		return e.secured(c.permit(rc, e.arrival, t.flow))
 	case t.search != 0:
 		return c.nextOf(rc, e.arrival, t)
 	}
@@ -33,7 +33,7 @@ func (c *Core) hopOf(now clock.Instant, rc *ResponseContext, e *edits, t *Target
 		}
 		next = &hopURI
 	}
-	return c.locate(now, rc, e, next, t, fx)
+	return e.secured(c.locate(now, rc, e, next, t, fx))
 }
 
 // permit holds a hop against what may be spoken to.
@@ -69,7 +69,7 @@ func (c *Core) locate(now clock.Instant, rc *ResponseContext, e *edits, u *sip.U
 		return flow.Hop{}, 416
 	}
 	s := rc.snap
-	q := resolve.Query{Host: u.Host, Port: u.Port, SIPS: u.Scheme == sip.SIPS, Speaks: s.speaks}
+	q := resolve.Query{Host: u.Host, Port: u.Port, SIPS: e.secure || u.Scheme == sip.SIPS, Speaks: s.speaks}
 	if word := u.Transport(); word != nil {
 		if q.Transport = flow.ParseProtocol(word); q.Transport == flow.None {
 			return flow.Hop{}, 503

@@ -27,7 +27,7 @@ func (c *Core) preprocess(rq *request) *rejection {
 	// target is ours to look up (§16.5).
 	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
 	rq.byPath = rq.signed && rq.cookie.path && !rq.inDialog
-	if !rq.hasRoute && rq.uri.Scheme != sip.SIP {
+	if !rq.hasRoute && !rq.snap.takes(rq.uri.Scheme) {
 		return rq.refuse(416, "")
 	}
 	if rq.hasRoute && !rq.inDialog && !rq.byPath && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {

@@ -125,7 +125,7 @@ func TestOwnMaddrAtAnotherListener(t *testing.T) {
 func TestForeignSchemeWithRoute(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, openConfig)
-	for _, uri := range []string{"tel:+31-20-1234567;phone-context=x", "urn:service:sos", "sips:bob@203.0.113.7"} {
+	for _, uri := range []string{"tel:+31-20-1234567;phone-context=x", "urn:service:sos"} {
 		x := s.relayed(s.receive(trustedAt, s.compose("INVITE "+uri+" SIP/2.0", "Route: <sip:192.0.2.1;lr>, <sip:203.0.113.9;lr>", "To: <"+uri+">")), "203.0.113.9:5060")
 		if x.URI != uri {
 			t.Errorf("Request-URI %q became %q", uri, x.URI)

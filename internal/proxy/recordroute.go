@@ -41,8 +41,8 @@ func (rc *ResponseContext) recordsRoute(m *sip.Message) bool {
 // listener or address family differ, or when the caller can only be reached by
 // the flow that it opened (RFC 5658 §6.2, RFC 6157 §3.1.1): the one on top faces
 // the callee.
-func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Message, t *Target, hop flow.Hop) {
-	s := rc.snap
+func (c *Core) recordRoute(rc *ResponseContext, e *edits, m *sip.Message, t *Target, hop flow.Hop) {
+	s, arrival, secure := rc.snap, e.arrival, e.showsSIPS()
 	k := cookie{rule: rc.dialog.rule, targetGroup: rc.dialog.targetGroup, sourceGroup: rc.dialog.sourceGroup}
 	if rc.rule != nil {
 		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark, sourceGroup: s.markOf(arrival.Remote.Addr())}
@@ -52,16 +52,16 @@ func (c *Core) recordRoute(rc *ResponseContext, arrival flow.Flow, m *sip.Messag
 	}
 	caller := callerFlow(m, arrival)
 	if arrival.Listener == hop.Listener && !caller.IsValid() && !t.direct && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {
-		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
+		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local, secure)
 		return
 	}
 	k.paired, k.flow = true, caller
-	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local)
+	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local, secure)
 	k.downstream, k.flow = true, netip.AddrPort{}
 	if t.direct { // a client that takes its route set from a re-INVITE, against §12.2, still finds back
 		k.flow = hop.Remote
 	}
-	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local)
+	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local, secure)
 }
 
 // looksAlike reports whether l shows itself alike on two local addresses: one
@@ -73,10 +73,14 @@ func (l *Listener) looksAlike(a, b netip.AddrPort) bool {
 // pushRecordRoute writes one value for one side. It names no transport as long
 // as the default of its URI leads here (RR-6): TCP has to be named, and whoever is
 // on that side has just used it (RFC 5658 §6.2).
-func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener flow.Listener, local netip.AddrPort) {
+func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener flow.Listener, local netip.AddrPort, secure bool) {
 	l := &s.Listeners[listener]
 	k.listener = l.Hash
-	out := append(c.text[:0], "<sip:"...)
+	out := append(c.text[:0], "<sip"...)
+	if secure && l.Protocol.Secure() {
+		out = append(out, 's')
+	}
+	out = append(out, ':')
 	out = c.signer.appendCookie(out, k, m.CallIDValue())
 	out = l.appendSentBy(append(out, '@'), local)
 	switch l.Protocol {

@@ -55,9 +55,8 @@ func (rc *ResponseContext) redirects() policy.Redirects {
 	return rc.snap.Redirects
 }
 
-// mayFollow reports whether a Contact may become a target: a sip URI (nothing is
-// changed between sip and sips, RFC 5630 §5.3), of an own domain where the mode
-// says so.
+// mayFollow reports whether a Contact may become a target: one of the scheme that
+// was asked for (RFC 5630 §5.3), of an own domain where the mode says so.
 func (c *Core) mayFollow(rc *ResponseContext, mode policy.Redirects, u *sip.URI) bool {
-	return u.Scheme == sip.SIP && (mode == policy.RedirectsFollow || rc.snap.responsible(u))
+	return u.IsSIP() && u.Scheme == rc.way.asked(c.keptRequest(rc)) && (mode == policy.RedirectsFollow || rc.snap.responsible(u))
 }

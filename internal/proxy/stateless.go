@@ -116,7 +116,7 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	c.edit(&e)
 	c.editHeaders(rc, rq.m, rq.from, hop)
 	if rc.recordsRoute(rq.m) {
-		c.recordRoute(rc, rq.from, rq.m, t, hop)
+		c.recordRoute(rc, &e, rq.m, t, hop)
 	}
 	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)
 	c.text = c.appendArrival(c.text, rq)

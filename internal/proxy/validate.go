@@ -27,14 +27,13 @@ func (c *Core) validate(rq *request) *rejection {
 }
 
 // scheme is step 2. A request with a Route may carry any scheme, since the next
-// element is named there (§16.3 step 2 is a SHOULD); preprocess looks again. No
-// listener is secure yet, so that nothing could reach a sips URI (§26.2.2).
+// element is named there (§16.3 step 2 is a SHOULD); preprocess looks again.
 func (rq *request) scheme() *rejection {
 	uri, err := rq.m.URI()
 	if err != nil {
 		return rq.refuse(400, "Bad Request-URI")
 	}
-	if uri.Scheme != sip.SIP && !rq.m.Has(sip.Route) {
+	if !rq.snap.takes(uri.Scheme) && !rq.m.Has(sip.Route) {
 		return rq.refuse(416, "")
 	}
 	return nil

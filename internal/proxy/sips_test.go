@@ -1,0 +1,124 @@
+package proxy_test
+
+import (
+	"strings"
+	"testing"
+
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+)
+
+// secureStage has a TLS listener beside that for UDP. It is made of one for TCP,
+// since the configuration of a stage has no certificates.
+func secureStage(t *testing.T, config string) *stage {
+	t.Helper()
+	s := newStage(t, config, tcp("192.0.2.1:5061"), udp(proxyAt))
+	s.snap.Listeners[0].Protocol, s.on[0].Protocol = flow.TLS, flow.TLS
+	s.snap.Prepare()
+	return s
+}
+
+// A sips request goes by TLS, wherever it is to go, and stays what it is; the far
+// end must prove to be the host of the URI that named it.
+//
+// Proves: SE-3, SE-4, SE-9
+func TestSIPSGoesByTLS(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, uri, route, to, domain string
+		secure                       bool
+	}{
+		{"a sips URI", "sips:bob@callee.example;maddr=203.0.113.7", "", "203.0.113.7:5061", "callee.example", true},
+		{"with transport=tcp", "sips:bob@callee.example;maddr=203.0.113.7;transport=tcp", "", "203.0.113.7:5061", "callee.example", true},
+		{"with a port", "sips:bob@Callee.example:5071;maddr=203.0.113.7", "", "203.0.113.7:5071", "callee.example", true},
+		{"a sip Route", "sips:bob@callee.example", "<sip:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example", true},
+		{"a sips Route alone", "sip:bob@callee.example", "<sips:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example", true},
+		{"transport=tls", "sip:bob@callee.example;maddr=203.0.113.7;transport=tls", "", "203.0.113.7:5061", "callee.example", false},
+	} {
+		s := secureStage(t, "server { trust = [\"198.51.100.0/24\"] }\n"+`rule "all" { send = request_uri }`)
+		lines := []string{"To: <sips:bob@example.org>"}
+		if c.route != "" {
+			lines = append(lines, "Route: "+c.route)
+		}
+		x := s.relayed(s.receive(aliceAt, s.compose("INVITE "+c.uri+" SIP/2.0", lines...)), c.to)
+		if x.hop.Protocol != flow.TLS || x.hop.Domain.String() != c.domain {
+			t.Errorf("%s: by %s to %q, want %q", c.name, x.hop, x.hop.Domain, c.domain)
+		}
+		if x.URI != c.uri || !strings.HasPrefix(x.All("Via")[0], "SIP/2.0/TLS 192.0.2.1:5061;") {
+			t.Errorf("%s: got\n%s", c.name, x.Wire)
+		}
+		for _, rr := range x.All("Record-Route") {
+			if strings.HasPrefix(rr, "<sips:") != c.secure || strings.Contains(rr, "transport=") {
+				t.Errorf("%s: Record-Route %q", c.name, rr)
+			}
+		}
+	}
+}
+
+// Nothing that was asked for by sips goes in clear: not to another URI, not by a
+// flow, not after a redirection; and nobody is told that sips is unknown here.
+//
+// Proves: SE-3, SE-5, SE-15
+func TestSIPSIsNeverDowngraded(t *testing.T) {
+	t.Parallel()
+	const own = "server { domains = [\"example.org\"] }\n"
+	s := secureStage(t, own+`rule "all" { send = "sip:203.0.113.7" }`)
+	x := s.refused(s.receive(aliceAt, s.compose("INVITE sips:bob@example.org SIP/2.0")), 480)
+	if !strings.HasPrefix(x.Get("Warning"), "380 ") {
+		t.Errorf("Warning is %q", x.Get("Warning"))
+	}
+	s = secureStage(t, `rule "all" { send = request_uri }`)
+	s.refused(s.receive(aliceAt, s.compose("INVITE sips:bob@callee.example;maddr=203.0.113.7;transport=udp SIP/2.0")), 500)
+
+	for _, c := range []struct{ asked, contact string }{
+		{"sips:bob@callee.example;maddr=203.0.113.7", "sip:bob@other.example;maddr=203.0.113.9;transport=tls"},
+		{"sip:bob@callee.example;maddr=203.0.113.7;transport=tls", "sips:bob@other.example;maddr=203.0.113.9"},
+	} {
+		s = secureStage(t, own+"rule \"all\" {\n  send = request_uri\n  redirects = \"follow\"\n}")
+		x = s.relayed(s.receive(aliceAt, s.compose("INVITE "+c.asked+" SIP/2.0")), "203.0.113.7:5061")
+		list := s.receive("203.0.113.7:5061", answer(x, "302 Moved", "Contact: <"+c.contact+">"))
+		found := false
+		for _, y := range list {
+			if y.Method == "INVITE" {
+				t.Errorf("%s was followed to %s", c.contact, y.URI)
+			}
+			found = found || y.Status == 302 && y.Get("Contact") == "<"+c.contact+">"
+		}
+		if !found {
+			t.Errorf("%s: the 302 did not come", c.contact)
+		}
+	}
+}
+
+// A sip request for a sips target stays sip and goes by TLS.
+//
+// Proves: SE-14
+func TestSIPIsNeverUpgraded(t *testing.T) {
+	t.Parallel()
+	s := secureStage(t, "server { domains = [\"example.org\"] }\n"+`rule "all" { send = "sip:x@203.0.113.8" }`)
+	target := &s.snap.Program.Rules[0].Targets[0]
+	target.URI = policy.Const("sips:bob@callee.example:5071;maddr=203.0.113.7")
+	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@example.org SIP/2.0")), "203.0.113.7:5071")
+	if x.URI != "sip:bob@callee.example:5071;maddr=203.0.113.7" || x.hop.Protocol != flow.TLS || x.hop.Domain.String() != "callee.example" {
+		t.Errorf("got %s by %s to %q", x.URI, x.hop, x.hop.Domain)
+	}
+	for _, rr := range x.All("Record-Route") {
+		if !strings.HasPrefix(rr, "<sip:") {
+			t.Errorf("Record-Route %q", rr)
+		}
+	}
+}
+
+// What came by TLS and leaves in clear gets a Record-Route that is not sips for
+// both sides.
+//
+// Proves: SE-13
+func TestTLSToUDP(t *testing.T) {
+	t.Parallel()
+	s := secureStage(t, `rule "all" { send = request_uri }`)
+	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0")), bobAt)
+	routes := x.All("Record-Route")
+	if len(routes) != 2 || !strings.HasPrefix(routes[0], "<sip:") || !strings.HasPrefix(routes[1], "<sip:") {
+		t.Errorf("Record-Route %q", routes)
+	}
+}
