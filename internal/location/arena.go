@@ -13,8 +13,8 @@ import "encoding/binary"
 // 24 KiB are copied at once, whatever the size of the directory.
 type arena struct {
 	chunks []chunk
-	spare  []uint32 // numbers of chunks without bytes
-	newest uint32   // where records are added; only if chunks is not empty
+	spare  []uint32 // numbers plus one of chunks without bytes
+	newest uint32   // number plus one of the chunk where records are added, 0: none yet
 	live   int      // bytes of records
 	held   int      // bytes of chunks
 }
@@ -29,7 +29,7 @@ type place struct{ chunk, offset uint32 } // chunk is its number plus one
 
 const (
 	smallest = 2 << 10  // the first chunks of an arena, so that a small directory is small
-	largest  = 32 << 10 // of all others; a larger record has a chunk of its own
+	largest  = 32 << 10 // of all others; a record of more than a quarter has a chunk of its own
 )
 
 // at returns the record at p, up to the end of its chunk.
@@ -37,29 +37,33 @@ func (a *arena) at(p place) record { return a.chunks[p.chunk-1].bytes[p.offset:]
 
 // add makes room for a record of size bytes and returns it, not cleared.
 func (a *arena) add(size int) (place, record) {
-	if len(a.chunks) == 0 || cap(a.chunks[a.newest].bytes)-len(a.chunks[a.newest].bytes) < size {
-		a.open(size)
+	number := a.newest
+	switch {
+	case size > largest/4: // alone, so that no chunk ends with much room
+		number = a.open(size)
+	case number == 0 || cap(a.chunks[number-1].bytes)-len(a.chunks[number-1].bytes) < size:
+		number = a.open(max(size, min(max(a.held/8, smallest), largest)))
+		a.newest = number
 	}
-	c := &a.chunks[a.newest]
-	p := place{a.newest + 1, uint32(len(c.bytes))}
+	c := &a.chunks[number-1]
+	p := place{number, uint32(len(c.bytes))}
 	c.bytes = c.bytes[:len(c.bytes)+size]
 	c.live += size
 	a.live += size
 	return p, c.bytes[p.offset:]
 }
 
-// open makes a new chunk the newest, an eighth of what there is.
-func (a *arena) open(size int) {
-	room := max(size, min(max(a.held/8, smallest), largest))
+// open makes a chunk with so much room and returns its number plus one.
+func (a *arena) open(room int) (number uint32) {
 	c := chunk{bytes: make([]byte, 0, room)}
 	a.held += room
 	if n := len(a.spare); n > 0 {
-		a.newest, a.spare = a.spare[n-1], a.spare[:n-1]
-		a.chunks[a.newest] = c
-		return
+		number, a.spare = a.spare[n-1], a.spare[:n-1]
+		a.chunks[number-1] = c
+		return number
 	}
-	a.newest = uint32(len(a.chunks))
 	a.chunks = append(a.chunks, c)
+	return uint32(len(a.chunks))
 }
 
 // remove ends the record at p. If its chunk should be emptied, it returns the
@@ -71,19 +75,17 @@ func (a *arena) remove(p place) (emptied uint32) {
 	r.setOwner(noSlot)
 	c.live -= size
 	a.live -= size
-	newest := p.chunk-1 == a.newest
-	if newest && c.live == 0 {
-		c.bytes = c.bytes[:0]
-		return 0
-	}
-	if gaps := len(c.bytes) - c.live; 4*gaps < cap(c.bytes) {
-		return 0
-	}
-	if newest { // records are still added to it
-		if cap(c.bytes)-len(c.bytes) > len(c.bytes)/4 {
+	if p.chunk == a.newest { // records are still added to it
+		if c.live == 0 {
+			c.bytes = c.bytes[:0]
+		}
+		if 4*(len(c.bytes)-c.live) < 3*cap(c.bytes) {
 			return 0
 		}
-		a.open(smallest)
+		a.newest = 0
+	}
+	if 4*(cap(c.bytes)-c.live) < cap(c.bytes) {
+		return 0
 	}
 	return p.chunk
 }
@@ -106,7 +108,7 @@ func (a *arena) empty(number uint32, moved func(owner uint32, to place)) {
 	c := &a.chunks[number-1]
 	a.held -= cap(c.bytes)
 	*c = chunk{}
-	a.spare = append(a.spare, number-1)
+	a.spare = append(a.spare, number)
 }
 
 // record is the packed form of an AOR and its bindings; record.go has the layout.
