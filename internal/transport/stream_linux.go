@@ -136,10 +136,11 @@ func (v *vectors) write(c *Conn, wires [][]byte) int {
 }
 
 // sendmsg runs inside Control, which only keeps the descriptor from being
-// closed.
+// closed. Like a receive it does not tell the scheduler: that costs two wake-ups
+// of another thread a call when there is little to do.
 func (v *vectors) sendmsg(fd uintptr) {
 	for {
-		n, _, errno := unix.Syscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		n, _, errno := unix.RawSyscall(unix.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&v.hdr)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		switch errno {
 		case 0:
 			v.n = int(n)
