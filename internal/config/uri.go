@@ -178,8 +178,7 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 		return true
 	case !u.IsSIP():
 		l.report(rng, `as in "sip:+33612345678@192.0.2.1"`, "a call cannot be sent to a %s: URI", u.SchemeName)
-	case u.Scheme == sip.SIPS:
-		l.report(rng, "", notYet, "sips: (it needs TLS)")
+	case u.Scheme == sip.SIPS && !l.checkTransport(&u, "tls", rng): // whatever else its transport says
 	case u.Headers != nil:
 		l.report(rng, "", "a URI to send to has no header fields after ?")
 	default:
@@ -191,7 +190,7 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 // checkHop checks where a URI leads: transport, host and maddr. A name is looked up
 // when a call needs it.
 func (l *loader) checkHop(u *sip.URI, rng hcl.Range, anyHost ...bool) bool {
-	if t := u.Transport(); t != nil && !l.checkTransport(u, string(t), rng) {
+	if t := u.Transport(); t != nil && u.Scheme == sip.SIP && !l.checkTransport(u, string(t), rng) {
 		return false
 	}
 	if m := u.MAddr(); m != nil {
