@@ -136,7 +136,7 @@ func TestListenersThatAreRefused(t *testing.T) {
 		"no directory":           {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n files = \"none\"\n}", "there is no directory"},
 		"a target by WebSocket":  {"group \"g\" {\n target \"sip:192.0.2.1;transport=ws\" {}\n}", "a WebSocket is opened by its client"},
 		"a target without TLS":   {"group \"g\" {\n target \"sip:a.example;transport=tls\" {}\n}", "no listener speaks tls"},
-		"a sips target": {"group \"g\" {\n target \"sips:a.example\" {}\n}", "no listener speaks tls"},
+		"a sips target":          {"group \"g\" {\n target \"sips:a.example\" {}\n}", "no listener speaks tls"},
 		"a target by address": {
 			"listen \"tls\" {\n address = \"127.0.0.1:5061\"\n certificate = \"good.pem\"\n key = \"good.key\"\n}\ngroup \"g\" {\n target \"sip:192.0.2.1;transport=tls\" {}\n}",
 			"a certificate proves a name, not an address",
