@@ -13,6 +13,7 @@ import (
 type cancelling struct {
 	slot     uint32        // of its own
 	interval time.Duration // of its timer E
+	last     bool          // timer is F
 	end      clock.Instant // its timer F
 	wire     []byte        // while owed the Reason, then the CANCEL
 	timer    wheel.Timer   // its E and F
@@ -46,7 +47,8 @@ func (t *Table) sendCancel(now clock.Instant, c *Client, fx *effect.List) {
 	c.cancel.wire, c.cancel.end = nil, now.Add(t.timers.long())
 	t.kinds[NonInviteClient].Started++
 	t.runCancel(now, c, evStart, wire, fx)
-	t.wheel.Arm(&c.life, now.Add(t.timers.long()))
+	c.end, c.last = now.Add(t.timers.long()), true
+	t.wheel.Arm(&c.timer, c.end)
 }
 
 // runCancel lets e happen to the CANCEL of c. The machine is nonInviteClient's, but
@@ -66,8 +68,11 @@ func (t *Table) runCancel(now clock.Instant, c *Client, e event, wire []byte, fx
 		t.kinds[NonInviteClient].Retransmitted++
 	}
 	if d&resends != 0 && !c.reliable() {
-		c.cancel.interval = t.timers.resend(d, c.cancel.interval)
-		t.wheel.Arm(&c.cancel.timer, min(now.Add(c.cancel.interval), c.cancel.end))
+		k := c.cancel
+		k.interval = t.timers.resend(d, k.interval)
+		at := min(now.Add(k.interval), k.end)
+		k.last = at == k.end
+		t.wheel.Arm(&k.timer, at)
 	}
 	if d&doInform != 0 {
 		t.kinds[NonInviteClient].TimedOut++
@@ -79,7 +84,7 @@ func (t *Table) runCancel(now clock.Instant, c *Client, e event, wire []byte, fx
 
 // fireCancel lets the CANCEL's timer happen: F when its time has come, else E.
 func (t *Table) fireCancel(now clock.Instant, c *Client, fx *effect.List) {
-	if now >= c.cancel.end {
+	if c.cancel.last { // not by now: that of another driver of the wheel may be ahead
 		t.runCancel(now, c, evLife, nil, fx)
 		return
 	}

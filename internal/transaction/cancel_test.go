@@ -224,3 +224,26 @@ func TestAnswersOfCancelAndInviteAreToldApart(t *testing.T) {
 	}
 	is(t, f.response(c, 200, "BYE"), transaction.Stray)
 }
+
+// Two readers drive one wheel, and the clock of one may be a little behind that of
+// the other: what is due then ends all the same, and is not armed for the past.
+func TestTimersEndByAClockThatIsBehind(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, transaction.Config{})
+	c := f.invite(flow.UDP)
+	f.response(c, 180, "INVITE")
+	f.cancel(c, "")
+	f.run(10 * time.Second)
+	is(t, f.response(c, 487, "INVITE"), transaction.PassUp) // but nobody answers the CANCEL
+	f.invite(flow.UDP)                                      // nor this
+	fired := 0
+	for span := time.Duration(0); span < 2*long; span += tick {
+		for tm := f.wheel.Due(f.now.Add(span)); tm != nil; tm = f.wheel.Due(f.now.Add(span)) {
+			f.table.Fire(f.now.Add(span-2*tick), tm, &f.fx)
+			if fired++; fired > 100 {
+				t.Fatal("a timer comes again and again")
+			}
+		}
+	}
+	f.empty()
+}

@@ -25,9 +25,10 @@ type Client struct {
 	state       state
 	cancelState state         // of its CANCEL: none, idle (owed), then those of nonInviteClient
 	interval    time.Duration // of timer A or E, 0 before the first
+	last        bool          // timer is for end, not for the next copy
+	end         clock.Instant // of B, D, F, K, M, and of 64*T1 after the CANCEL
 	kept        []byte        // the request, what is left of it, or the ACK
-	resend      wheel.Timer   // A, E
-	life        wheel.Timer   // B, D, F, K, M, and 64*T1 after the CANCEL
+	timer       wheel.Timer   // A or E, until end comes first
 	cancel      *cancelling   // nil without a CANCEL
 }
 
@@ -96,9 +97,8 @@ func (t *Table) Reserve(method sip.Method) *Client {
 			Boot:   t.boot,
 			Nonce:  t.drawNonce(),
 		},
-		state:  idle,
-		resend: wheel.Timer{Kind: kindClientResend, Slot: slot},
-		life:   wheel.Timer{Kind: kindClientLife, Slot: slot},
+		state: idle,
+		timer: wheel.Timer{Kind: kindClient, Slot: slot},
 	}
 	t.kinds[c.kind()].Live++
 	t.open++
@@ -124,7 +124,7 @@ func (t *Table) Start(now clock.Instant, c *Client, wire []byte, hop flow.Hop, f
 		t.kinds[c.kind()].Started++
 	}
 	c.Hop, c.interval = hop, 0
-	t.wheel.Stop(&c.resend)
+	t.wheel.Stop(&c.timer)
 	t.runClient(now, c, evStart, wire, nil, fx)
 }
 
@@ -147,11 +147,8 @@ func (t *Table) runClient(now clock.Instant, c *Client, e event, wire []byte, m 
 	next, d := c.machine().step(c.state, e)
 	t.moved(c.state, next)
 	c.state = next
-	if d&doStopResend != 0 {
-		t.wheel.Stop(&c.resend)
-	}
-	if d&doStopB != 0 {
-		t.wheel.Stop(&c.life)
+	if d&(doStopResend|doStopB) != 0 {
+		t.wheel.Stop(&c.timer)
 	}
 	t.moveBytes(c, d, wire, m, fx)
 	if d&doOwe != 0 {
@@ -164,13 +161,7 @@ func (t *Table) runClient(now clock.Instant, c *Client, e event, wire []byte, m 
 	if d&doCancel != 0 && c.cancelState == idle {
 		t.sendCancel(now, c, fx)
 	}
-	if d&resends != 0 && !c.reliable() {
-		c.interval = t.timers.resend(d, c.interval)
-		t.wheel.Arm(&c.resend, now.Add(c.interval))
-	}
-	if span, ok := t.timers.life(d, c.reliable()); ok {
-		t.wheel.Arm(&c.life, now.Add(span))
-	}
+	t.setTimer(now, c, d)
 	if d&doInform != 0 {
 		t.kinds[c.kind()].TimedOut++
 	}
@@ -178,6 +169,25 @@ func (t *Table) runClient(now clock.Instant, c *Client, e event, wire []byte, m 
 		t.freeClient(c)
 	}
 	return d
+}
+
+// setTimer sets what d asks for. One timer serves both the next copy and the end:
+// of two that are armed together the second is hardly ever due.
+func (t *Table) setTimer(now clock.Instant, c *Client, d do) {
+	span, lasts := t.timers.life(d, c.reliable())
+	again := d&resends != 0 && !c.reliable()
+	if lasts {
+		c.end = now.Add(span)
+	}
+	at := c.end
+	if again {
+		c.interval = t.timers.resend(d, c.interval)
+		at = min(at, now.Add(c.interval))
+	}
+	if lasts || again {
+		c.last = at == c.end
+		t.wheel.Arm(&c.timer, at)
+	}
 }
 
 // moveBytes performs those actions of d that send and keep messages.
@@ -209,9 +219,13 @@ func (t *Table) keep(c *Client, wire []byte) {
 	c.kept = t.bytes.Copy(wire)
 }
 
-// fireClient lets a timer happen to the client in slot.
-func (t *Table) fireClient(now clock.Instant, slot uint32, e event, fx *effect.List) (*Client, *Server, Verdict) {
+// fireClient lets its timer happen to the client in slot.
+func (t *Table) fireClient(now clock.Instant, slot uint32, fx *effect.List) (*Client, *Server, Verdict) {
 	c := t.clients.At(slot)
+	e := evResend
+	if c.last {
+		e = evLife
+	}
 	switch d := t.runClient(now, c, e, nil, nil, fx); {
 	case d&doInform != 0:
 		return c, nil, TimedOut
@@ -223,8 +237,7 @@ func (t *Table) fireClient(now clock.Instant, slot uint32, e event, fx *effect.L
 
 // freeClient gives the slot back. Its fields stay readable until it is taken again.
 func (t *Table) freeClient(c *Client) {
-	t.wheel.Stop(&c.resend)
-	t.wheel.Stop(&c.life)
+	t.wheel.Stop(&c.timer)
 	t.endCancel(c)
 	t.keep(c, nil)
 	t.kinds[c.kind()].Live--

@@ -130,10 +130,8 @@ func (t *Table) Fire(now clock.Instant, tm *wheel.Timer, fx *effect.List) (*Clie
 		return t.fireServer(now, tm.Slot, evResend, fx)
 	case kindServerLife:
 		return t.fireServer(now, tm.Slot, evLife, fx)
-	case kindClientResend:
-		return t.fireClient(now, tm.Slot, evResend, fx)
-	case kindClientLife:
-		return t.fireClient(now, tm.Slot, evLife, fx)
+	case kindClient:
+		return t.fireClient(now, tm.Slot, fx)
 	case kindClientCancel:
 		t.fireCancel(now, t.clients.At(tm.Slot), fx)
 		return nil, nil, Absorbed

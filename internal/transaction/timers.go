@@ -7,8 +7,7 @@ import "time"
 const (
 	kindServerResend uint8 = iota
 	kindServerLife
-	kindClientResend
-	kindClientLife
+	kindClient
 	kindClientCancel
 	KindEnd
 )
