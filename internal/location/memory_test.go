@@ -31,7 +31,7 @@ func heap() int64 {
 }
 
 // A binding takes 600 bytes at most, all that is kept for it included.
-func TestBytesPerBinding(t *testing.T) {
+func TestAllocBytesPerBinding(t *testing.T) {
 	sizes := []int{10_000, 100_000, 1_000_000}
 	if testing.Short() {
 		sizes = sizes[:2]
@@ -49,7 +49,7 @@ func TestBytesPerBinding(t *testing.T) {
 }
 
 // Bindings that come, change their size and go leave nothing behind.
-func TestMemoryAfterChurn(t *testing.T) {
+func TestAllocAfterChurn(t *testing.T) {
 	const n = 20_000
 	d := location.New(location.Config{}, nil)
 	before := heap()

@@ -170,7 +170,7 @@ func simulate(t *testing.T, seed uint64) {
 func aorName(n int) string { return fmt.Sprintf("sip:a%d@example.org", n) }
 
 func (w *world) step() {
-	switch w.r.IntN(10) {
+	switch w.r.IntN(12) {
 	case 0:
 		w.store.fails(w.r.IntN(3) == 0)
 	case 1:
@@ -181,6 +181,11 @@ func (w *world) step() {
 		synctest.Wait()
 	case 3:
 		w.removeFlow()
+	case 4:
+		time.Sleep(time.Millisecond) // something expires while a change of it waits
+		synctest.Wait()
+	case 5:
+		w.d.Expire(w.now(), 1+w.r.IntN(5))
 	default:
 		w.update()
 	}
@@ -272,6 +277,9 @@ func (w *world) edit(now clock.Instant, e *location.Edit, state *[]bound) (chang
 		contact: fmt.Sprintf("sip:%0*d@192.0.2.9", 1+w.r.IntN(60), w.token), q: uint16(w.r.IntN(3) * 500), cseq: uint32(w.token),
 		expires: now.Add(time.Duration(1+w.r.IntN(6000)) * time.Millisecond), updated: now + clock.Instant(w.edits),
 		flow: anyFlow(w.r), flags: location.Flags(w.r.IntN(2)),
+	}
+	if w.r.IntN(3) == 0 {
+		b.expires = now.Add(time.Duration(1+w.r.IntN(6)) * time.Millisecond)
 	}
 	n := len(*state)
 	if n == 0 || w.r.IntN(3) == 0 {

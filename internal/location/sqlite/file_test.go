@@ -181,6 +181,29 @@ func TestAnOperatorWasAtTheFile(t *testing.T) {
 	}
 }
 
+// A statement fails in the middle of a transaction: nothing of it is there, and the
+// next one begins anew.
+func TestFailureInTheMiddle(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	s := open(t, path)
+	defer closed(t, s)
+	change(t, path, "CREATE TRIGGER no BEFORE INSERT ON binding WHEN new.id = 3 BEGIN SELECT raise(FAIL, 'no'); END")
+	for range 2 {
+		if err := s.Apply([]location.Op{{Row: row(1)}, {Row: row(2)}, {Row: row(3)}}); err == nil {
+			t.Error("a transaction that cannot be is taken")
+		}
+	}
+	if got := load(t, s); len(got) != 0 {
+		t.Errorf("got %d rows of what failed", len(got))
+	}
+	change(t, path, "DROP TRIGGER no")
+	apply(t, s, location.Op{Row: row(3)})
+	if got := load(t, s); len(got) != 1 {
+		t.Errorf("got %d rows", len(got))
+	}
+}
+
 func TestViewForOperators(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x.db")
