@@ -33,6 +33,8 @@ type StreamLimits struct {
 	Computing int // 1 handshake for two processors that computes at the same time
 	Serving   int // 32 files on their way, beside WebSockets
 
+	Look time.Duration // 4 s between two looks at the files of certificates: a renewal has weeks, and who has made one waits to see it
+
 	QueueMessages int // 64 waiting on one connection
 	QueueBytes    int // 256 KiB of them
 }
@@ -59,6 +61,7 @@ func (l *StreamLimits) fill() {
 	orDuration(&l.Message, 30*time.Second)
 	orDuration(&l.Idle, 15*time.Minute)
 	orDuration(&l.Connect, 3*time.Second)
+	orDuration(&l.Look, 4*time.Second)
 	orDuration(&l.Write, 10*time.Second)
 	orInt(&l.Computing, max(runtime.GOMAXPROCS(0)/2, 1))
 	orInt(&l.Serving, 32)

@@ -6,14 +6,10 @@ import (
 	"viaduct/internal/certificate"
 )
 
-// watchEvery is how often the files of certificates are looked at. A renewal has
-// weeks; who has just made one waits no longer than this to see it.
-const watchEvery = 4 * time.Second
-
 // Watch looks after the files of all certificates until Close. It is apart from
 // Serve, because a disk may hang.
 func (s *Streams) Watch() {
-	t := time.NewTicker(watchEvery)
+	t := time.NewTicker(s.limits.Look)
 	defer t.Stop()
 	for {
 		select {
