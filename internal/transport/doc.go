@@ -27,6 +27,19 @@
 //	peer ◀── the kernel takes it at once ◀── StreamSender ◀───────────────┘
 //	peer ◀── writer ◀── bounded queue ◀── else ──┘  (also while connecting)
 //
+// TLS and WebSockets lie between the kernel and the framing, and change nothing
+// else: a receive brings plain bytes or frames, a message leaves as a record or a
+// frame, through the same queue. Only what comes before the first message waits
+// for the peer, in a goroutine of its own that ends with it:
+//
+//	accept ─▶ PROXY header ─▶ TLS handshake ─▶ HTTP request ─▶ open, and read as above
+//	              │                │                └──▶ a file, and the end
+//	              └────────────────┴──▶ refused: counted by reason, told in Batch.Notices
+//
+// A connection to others is made for a domain and is found again by address and
+// domain, never by address alone (RFC 5923 §8.1). A WebSocket is found only as the
+// flow that it is.
+//
 // Whoever sends writes what the kernel takes without waiting; the rest waits in
 // the connection's queue, and a full queue ends the connection. Reasons and
 // numbers of all ends are counted. The end of a connection is one more turn:
