@@ -21,6 +21,19 @@ func ParseAddress(text []byte) (Address, error) {
 	return a, f.export()
 }
 
+// ParseAddressURI is ParseAddress and ParseURI of its URI in one, for those who need
+// both: they go into a and u. The error is that of the one or the other.
+func ParseAddressURI(text []byte, a *Address, u *URI) error {
+	if f := a.parse(text, u); f.what != "" {
+		return f.export()
+	}
+	if !a.sound {
+		_, err := ParseURI(a.URI)
+		return err
+	}
+	return nil
+}
+
 // Tag is the tag parameter, nil when absent or empty.
 func (a *Address) Tag() []byte {
 	v, _ := a.tag()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -173,6 +174,16 @@ func FuzzAddress(f *testing.F) {
 		}
 		a.Q(0)
 		a.Tag()
+		var both sip.Address
+		var u sip.URI
+		berr := sip.ParseAddressURI(text, &both, &u)
+		v, uerr := sip.ParseURI(a.URI)
+		if (berr == nil) != (err == nil && uerr == nil) {
+			t.Fatalf("%q: both in one %v, one by one %v and %v", text, berr, err, uerr)
+		}
+		if berr == nil && (!reflect.DeepEqual(u, v) || !bytes.Equal(both.Params, a.Params)) {
+			t.Fatalf("%q: both in one %+v, one by one %+v", text, u, v)
+		}
 	})
 }
 

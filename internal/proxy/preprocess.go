@@ -115,13 +115,10 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 	}
 	paired := rq.signed && rq.cookie.paired
 	done := rq.signed && !paired
+	var a sip.Address
+	var u sip.URI
 	for n := 0; n != left && routes.Next(); n++ {
-		a, err := sip.ParseAddress(routes.Value.Text)
-		if err != nil {
-			return false
-		}
-		u, err := sip.ParseURI(a.URI)
-		if err != nil {
+		if sip.ParseAddressURI(routes.Value.Text, &a, &u) != nil {
 			return false
 		}
 		// The second of a pair is ours by its signature, even when its listener has

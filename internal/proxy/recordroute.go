@@ -110,12 +110,9 @@ func callerFlow(m *sip.Message, arrival flow.Flow) netip.AddrPort {
 	if !ok {
 		return netip.AddrPort{}
 	}
-	a, err := sip.ParseAddress(v.Text)
-	if err != nil {
-		return netip.AddrPort{}
-	}
-	u, err := sip.ParseURI(a.URI)
-	if err != nil {
+	var a sip.Address
+	var u sip.URI
+	if sip.ParseAddressURI(v.Text, &a, &u) != nil {
 		return netip.AddrPort{}
 	}
 	addr, ok := u.Addr()
