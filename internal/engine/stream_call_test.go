@@ -123,7 +123,7 @@ func (k *talk) exchange(from, to *party, method string) {
 // sides. Nothing shows a port that is not listened on, and the connection that a
 // caller made serves what comes for it.
 //
-// Proves: TP-1, TP-19, TV-7, TV-14, RR-7, RR-13, FW-9
+// Proves: TP-1, TV-7, TV-14, RR-7, FW-9, RS-10
 func TestStreamCall(t *testing.T) {
 	for _, pair := range [][2]string{{"udp", "tcp"}, {"tcp", "udp"}, {"tcp", "tcp"}} {
 		for _, caller := range []bool{true, false} {
@@ -156,6 +156,8 @@ func TestStreamCall(t *testing.T) {
 }
 
 // CANCEL and the ACK of a non-2xx go by the connection of their INVITE.
+//
+// Proves: TX-29
 func TestStreamCancel(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t, everywhere, engine.Config{})

@@ -25,7 +25,7 @@ func (k *talk) ends(p *party, n uint64) {
 // by new ones: the caller's answers go to where it listens, the callee's come by
 // whichever connection it makes, and requests inside the dialog go to the Contact.
 //
-// Proves: TV-7, TV-8, TP-7, TP-19, TX-18
+// Proves: TV-7, TV-8, TP-7, TP-19, FW-23, TX-18
 func TestStreamLostInEveryPhase(t *testing.T) {
 	phases := []string{"the INVITE", "180", "200", "ACK", "BYE"}
 	for _, side := range []string{"caller", "callee", "both"} {

@@ -189,6 +189,27 @@ func TestTheEndOfABusyFlowIsTakenInParts(t *testing.T) {
 	}
 }
 
+// A request that came by UDP without Content-Length gets one when it goes on by
+// TCP, and so does its response the other way.
+//
+// Proves: FW-7, RS-10
+func TestContentLengthOnStreams(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `rule "all" { send = "sip:203.0.113.7;transport=tcp" }`, udp(proxyAt), tcp(proxyAt))
+	x := s.relayed(s.receive(aliceAt, s.compose("MESSAGE sip:bob@example.org SIP/2.0", "no:Content-Length", "\nhello")), bobAt)
+	if x.hop.Protocol != flow.TCP || x.Get("Content-Length") != "5" || x.Body != "hello" {
+		t.Errorf("by %s:\n%s", x.hop, x.Wire)
+	}
+	s = newStage(t, `rule "all" { send = "sip:203.0.113.7" }`, udp(proxyAt), tcp(proxyAt))
+	for _, status := range []string{"200 OK", "404 Not Found"} { // relayed at once, and kept for the best
+		x = s.relayed(s.receiveOn(1, aliceAt, s.compose("MESSAGE sip:bob@example.org SIP/2.0", "Via: SIP/2.0/TCP "+aliceAt+";branch=z9hG4bK-"+status[:3])), bobAt)
+		y := s.one(s.receive(bobAt, strings.Replace(answer(x, status), "Content-Length: 0\r\n", "", 1)))
+		if y.hop.Protocol != flow.TCP || y.Get("Content-Length") != "0" {
+			t.Errorf("by %s:\n%s", y.hop, y.Wire)
+		}
+	}
+}
+
 // What goes by TCP for its size: more than 1300 bytes to a hop by UDP that is no
 // flow, where a TCP listener of the family is and nothing says otherwise. It waits
 // a second for its connection.

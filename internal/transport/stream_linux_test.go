@@ -1,10 +1,13 @@
 package transport
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"viaduct/internal/effect"
 )
 
 // fullListener listens with the smallest backlog and accepts nothing.
@@ -27,4 +30,36 @@ func fullListener(t testing.TB) string {
 	}
 	a := name.(*unix.SockaddrInet4)
 	return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)).String()
+}
+
+// Small messages do not wait for the acknowledgement of those before them, on
+// connections of either side, and data that nobody acknowledges ends them.
+//
+// Proves: TP-18
+func TestOptionsOfConnections(t *testing.T) {
+	t.Parallel()
+	h := newHall(t, StreamLimits{}, func(*Packet, *effect.List) {})
+	put(t, h.caller(), streamed(1, 0))
+	l := callee(t)
+	var lost Trouble
+	h.NewSender().Send(h.tcp, []effect.Send{h.request(l.Addr().String(), 2)}, &lost)
+	put(t, acceptOn(t, l), streamed(3, 0))
+	h.until("both", func() bool { return len(h.got) == 2 })
+	for _, p := range h.packets() {
+		hop := p.From.Hop()
+		c := h.find(h.tcp, &hop)
+		if err := control(c.raw, func(fd int) error {
+			delay, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+			if err == nil && delay != 1 {
+				t.Errorf("Nagle's algorithm is on for %s", p.From)
+			}
+			timeout, err2 := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)
+			if err2 == nil && timeout != userTimeout {
+				t.Errorf("user timeout %d for %s", timeout, p.From)
+			}
+			return errors.Join(err, err2)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
