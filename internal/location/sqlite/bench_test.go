@@ -1,3 +1,5 @@
+//go:build unix
+
 package sqlite_test
 
 import (
@@ -7,6 +9,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"viaduct/internal/clock"
 	"viaduct/internal/flow"
@@ -59,6 +63,16 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// cpu is what this process has used, in the kernel too.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
 // BenchmarkRefresh is the store's part of a REGISTER that changes nothing but the
 // expiry, in groups as they come at 250, 2,000 and 16,000 a second.
 func BenchmarkRefresh(b *testing.B) {
@@ -74,7 +88,7 @@ func BenchmarkRefresh(b *testing.B) {
 			ops := make([]location.Op, group)
 			now := clock.Today().UnixMilli()
 			b.ReportAllocs()
-			done := 0
+			done, began := 0, cpu(b)
 			for b.Loop() {
 				for i := range ops {
 					ops[i] = location.Op{Kind: location.Refresh, Row: location.Row{EndsAt: now + int64(done), UpdatedAt: now}}
@@ -83,7 +97,7 @@ func BenchmarkRefresh(b *testing.B) {
 				apply(b, s, ops...)
 				done += group
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(done), "µs/refresh")
+			b.ReportMetric(float64((cpu(b)-began).Nanoseconds())/1000/float64(done), "µs-cpu/refresh")
 		})
 	}
 }
