@@ -90,6 +90,10 @@ func canonical(e hclsyntax.Expression) string {
 		return canonicalPath(x.Traversal)
 	case *hclsyntax.FunctionCallExpr:
 		return x.Name + canonicalList(x.Args)
+	case *hclsyntax.IndexExpr:
+		return canonical(x.Collection) + "[" + canonical(x.Key) + "]"
+	case *hclsyntax.RelativeTraversalExpr:
+		return canonical(x.Source) + canonicalPath(x.Traversal)
 	case *hclsyntax.TupleConsExpr:
 		return "list" + canonicalList(x.Exprs)
 	case *hclsyntax.UnaryOpExpr:
@@ -168,12 +172,23 @@ func (a alternatives) within(b alternatives) bool {
 // unreachable reports the rules that can never match because an earlier one takes
 // all that they would. It is for a program without other faults.
 func (l *loader) unreachable(file *block) {
+	l.unreachableIn(file)
+	for _, b := range l.routeBlocks {
+		l.unreachableIn(b)
+	}
+}
+
+// unreachableIn looks through one list of rules. A rule that asks who the caller is
+// counts for nothing here, as it may come to an end of its own. After a rule that
+// changes something and lets the next be tried, the same words may read something
+// else: what was said before it proves nothing about what follows.
+func (l *loader) unreachableIn(rules *block) {
 	type earlier struct {
 		b    *block
 		list []alternatives
 	}
 	var before []earlier
-	file.each(ruleSpec, func(b *block) {
+	rules.each(ruleSpec, func(b *block) {
 		list := conjuncts(condition(b))
 		for _, x := range before {
 			if implies(list, x.list) {
@@ -181,7 +196,13 @@ func (l *loader) unreachable(file *block) {
 				return
 			}
 		}
-		before = append(before, earlier{b, list})
+		next, asks := b.attr("next") != nil, b.attr("authenticate") != nil
+		switch {
+		case next && (asks || b.attr("set") != nil || b.first(headerSpec) != nil):
+			before = nil
+		case !next && !asks:
+			before = append(before, earlier{b, list})
+		}
 	})
 }
 

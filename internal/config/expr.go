@@ -15,6 +15,9 @@ import (
 // expr checks and compiles an expression. What is wrong is reported, and the
 // value is then bad, which nobody reports again.
 func (l *loader) expr(e hclsyntax.Expression) value {
+	if v, ok := l.lookup(e); ok {
+		return v
+	}
 	if l.unsupportedForm(e) {
 		return value{rng: e.Range()}
 	}
@@ -141,10 +144,13 @@ func (l *loader) want(v *value, allowed kinds, where string) bool {
 	if v.kind == bad {
 		return false
 	}
-	if allowed.has(v.kind) {
+	if v.turn(allowed); allowed.has(v.kind) {
 		return true
 	}
 	hint := ""
+	if v.kind == row {
+		hint = "name a column, as in table.X[key].column, or ask has(…)"
+	}
 	if v.kind == fraction && allowed.has(number) {
 		hint = "numbers are whole"
 	}
@@ -239,6 +245,8 @@ func (l *loader) conditional(e *hclsyntax.ConditionalExpr) value {
 	if !l.want(&c, anyOf(truth), "before ?") || a.kind == bad || b.kind == bad {
 		return result
 	}
+	a.turn(anyOf(b.kind))
+	b.turn(anyOf(a.kind))
 	from := []value{c, a, b}
 	texts := anyOf(text, domain)
 	switch {
@@ -264,6 +272,8 @@ func (l *loader) equal(a, b *value, rng hcl.Range) value {
 	if a.kind == bad || b.kind == bad {
 		return value{rng: rng}
 	}
+	a.turn(anyOf(b.kind))
+	b.turn(anyOf(a.kind))
 	if b.kind == method && !b.fixed || b.kind == address && a.kind != address || a.kind == text && b.kind == domain {
 		a, b = b, a // the more particular side first
 	}

@@ -75,18 +75,12 @@ var fields = slices.Concat(
 		}},
 		{name: "call_id", make: func() value { return value{kind: text, text: policy.CallID()} }},
 		{name: "header", indexed: true},
-		{name: "location", later: true},
-		{name: "auth", later: true},
+		{name: "auth.user", header: sip.Authorization, make: func() value { return value{kind: text, text: policy.AuthUser()} }},
 		{name: "tls", later: true},
 		{name: "time", later: true},
-		{name: "table", later: true},
-		{name: "let", later: true},
-		{name: "original", later: true},
 		{name: "target", later: true},
-		{name: "users", later: true},
 		{name: "limit", later: true},
 		{name: "hook", later: true},
-		{name: "route", later: true},
 		{name: "media", later: true},
 		{name: "row", later: true},
 	},
@@ -124,7 +118,7 @@ func fieldNames(root string) []string {
 	if below != nil {
 		return below
 	}
-	return slices.Concat(all, []string{"network", "group"})
+	return slices.Concat(all, []string{"network", "group", "table", "let", "original"})
 }
 
 // read compiles a field and notes for the loop hash that the program reads it.

@@ -38,7 +38,7 @@ var (
 // functions returns everything that an expression can call.
 func functions() []function {
 	return []function{
-		{name: "has", usage: "x", least: 1, args: []argument{scalar}, build: (*loader).has},
+		{name: "has", usage: "x", least: 1, args: []argument{{kinds: scalar.kinds | anyOf(row)}}, build: (*loader).has},
 		{name: "local", usage: "domain", least: 1, args: []argument{{kinds: anyOf(domain, text)}}, build: (*loader).local},
 		{name: "within", usage: "address, network.X", least: 2, args: []argument{{kinds: anyOf(address, domain, text)}, {kinds: anyOf(set, list, text)}}, build: (*loader).within},
 		{name: "one_of", usage: "x, a, b, …", least: 2, repeats: true, args: []argument{scalar, scalar}, build: (*loader).oneOf},
@@ -47,13 +47,12 @@ func functions() []function {
 		{name: "starts_with", usage: "text, beginning", least: 2, args: []argument{anyText, anyText}, build: comparing(policy.StartsWith)},
 		{name: "ends_with", usage: "text, ending", least: 2, args: []argument{anyText, anyText}, build: comparing(policy.EndsWith)},
 		{name: "contains", usage: "text, part", least: 2, args: []argument{anyText, anyText}, build: comparing(policy.Contains)},
-		{name: "replace_prefix", usage: "text, prefix, replacement", least: 3, args: []argument{anyText, anyText, anyText}, build: (*loader).replacePrefix},
+		{name: "replace_prefix", usage: "text, prefix, replacement", least: 2, args: []argument{anyText, {kinds: textual | anyOf(row)}, anyText}, build: (*loader).replacePrefix},
 		{name: "lower", usage: "text", least: 1, args: []argument{anyText}, build: (*loader).lower},
 		{name: "hash", usage: "x, …", least: 1, repeats: true, args: []argument{scalar}, build: (*loader).hash},
 		{name: "env", usage: `"NAME"`, least: 1, args: []argument{fixedArg}, build: (*loader).env},
 		{name: "file", usage: `"path"`, least: 1, args: []argument{fixedArg}, build: (*loader).file},
 		{name: "up", later: true},
-		{name: "location", later: true},
 	}
 }
 
@@ -114,6 +113,8 @@ func (l *loader) has(v []value, rng hcl.Range) value {
 	switch {
 	case x.present != nil:
 		return truthOf(x.present, rng, *x)
+	case x.kind == row:
+		return value{kind: truth, rng: rng, truth: policy.Found(x.row)}
 	case x.kind == number:
 		return truthOf(policy.NotZero(x.number), rng, *x)
 	case x.kind == address:
@@ -184,7 +185,22 @@ func comparing(build func(s, part policy.Text) policy.Bool) func(*loader, []valu
 	}
 }
 
+// replacePrefix replaces a prefix, or by a row of a table of prefixes: its key by
+// its other column.
 func (l *loader) replacePrefix(v []value, rng hcl.Range) value {
+	switch {
+	case v[1].kind == row && len(v) == 2:
+		t := v[1].table
+		other := 1 - t.Column(t.Key)
+		if len(t.Columns()) != 2 {
+			l.report(v[1].rng, "name the columns: replace_prefix(x, prefix, replacement)", "table %q has more than a key and one column", t.Name)
+			return value{rng: rng}
+		}
+		return textOf(policy.ReplacePrefix(v[0].asText(), policy.KeyText(t, v[1].row), policy.ColumnText(t, other, v[1].row)), rng, v...)
+	case v[1].kind == row || len(v) == 2:
+		l.report(rng, "write replace_prefix(text, prefix, replacement), or replace_prefix(text, table.X[text])", "replace_prefix takes other arguments")
+		return value{rng: rng}
+	}
 	return textOf(policy.ReplacePrefix(v[0].asText(), v[1].asText(), v[2].asText()), rng, v...)
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
 	"viaduct/internal/proxy"
@@ -32,12 +33,15 @@ type Config struct {
 	Store        string        // directory of what is kept, "" for none
 	Domains      []string      // as configured
 	Secret       SecretFrom    // where the keys come from
+	Users        []Users       // by policy.Realm.ID
+	Nonces       *auth.Keys    // what digest challenges are signed with
 	// Streams are the settings of listeners, by flow.Listener; it may be shorter.
 	Streams   []transport.Settings
 	Resolvers []netip.AddrPort // DNS servers to ask; nil: those of the system
 
 	process []byte              // the secret of a process that has none configured
 	keys    [][sha256.Size]byte // digests of the secrets
+	tables  map[string]*table   // for the next reload
 	said    []saying            // what is in the file, for Compare
 	restart []string            // what it says and only a restart can do
 }
@@ -138,6 +142,10 @@ type loader struct {
 	// what the file names
 	networks      map[string]*policy.Prefixes
 	groups        map[string]*group
+	tables        map[string]*table
+	realms        map[string]*policy.Realm
+	routes        map[string]int // index in routeBlocks
+	routeBlocks   []*block
 	listens       map[string]listen
 	listenerNames []string
 	streamBlocks  []streamBlock
@@ -145,6 +153,11 @@ type loader struct {
 	named         []netip.Prefix
 	ours          *policy.Domains // domains and names
 	stateless     bool            // the mode of listeners that name none
+
+	// where the loader is
+	lets    map[string]value // of the rule, once they are known; else nil
+	inRoute int              // index in routeBlocks, -1 in the main route
+	jumps   []jump
 
 	// what was found on the way
 	functions    []function
@@ -158,7 +171,7 @@ func newLoader(name string, src []byte, opts Options) *loader {
 	return &loader{
 		name: name, src: src, opts: opts,
 		config:   &Config{File: name, Log: defaultLog, Snapshot: &proxy.Snapshot{Program: &policy.Program{}}},
-		networks: map[string]*policy.Prefixes{}, groups: map[string]*group{}, listens: map[string]listen{},
+		networks: map[string]*policy.Prefixes{}, groups: map[string]*group{}, tables: map[string]*table{}, realms: map[string]*policy.Realm{}, routes: map[string]int{}, listens: map[string]listen{},
 		functions: functions(), laterIn: map[int]bool{},
 	}
 }
@@ -178,6 +191,8 @@ func (l *loader) load(body *hclsyntax.Body) {
 	own := l.ownNames(file)
 	s.Domains, s.Names = policy.NewDomains(l.config.Domains...), policy.NewDomains(own...)
 	l.ours = policy.NewDomains(append(own, l.config.Domains...)...)
+	l.readUsers(file, server)
+	l.readTables(file)
 	l.readNetworks(file)
 	l.streams()
 	l.readGroups(file)

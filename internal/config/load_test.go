@@ -56,7 +56,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c := load(t, `listen "udp" { address = "192.0.2.1:5060" }`)
 	s := c.Snapshot
-	want := proxy.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second, C: 185 * time.Second, Trying: 200 * time.Millisecond, Ring: 10 * time.Minute}
+	want := proxy.Timers{T1: 500 * time.Millisecond, T2: 4 * time.Second, T4: 5 * time.Second, C: 185 * time.Second, Trying: 200 * time.Millisecond, Ring: 10 * time.Minute, Silence: 4 * time.Second}
 	if s.Timers != want {
 		t.Errorf("timers: got %+v, want %+v", s.Timers, want)
 	}
@@ -120,7 +120,7 @@ rule "x" {
 }
 `)
 	s := c.Snapshot
-	want := proxy.Timers{T1: time.Second, T2: 8 * time.Second, T4: 10 * time.Second, C: 200 * time.Second, Trying: proxy.TryingAtOnce, Ring: 5 * time.Minute}
+	want := proxy.Timers{T1: time.Second, T2: 8 * time.Second, T4: 10 * time.Second, C: 200 * time.Second, Trying: proxy.TryingAtOnce, Ring: 5 * time.Minute, Silence: 4 * time.Second}
 	if s.Timers != want {
 		t.Errorf("timers: got %+v, want %+v", s.Timers, want)
 	}

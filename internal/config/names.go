@@ -21,6 +21,13 @@ func (l *loader) bareName(e *hclsyntax.ScopeTraversalExpr) value {
 		return l.reference(e, path, index)
 	case root == "header":
 		return l.header(e, path, index)
+	case root == "let":
+		return l.letName(e, path, index)
+	case root == "original" && len(path) > 1:
+		return l.original(e, path[1:], index)
+	case placeOf[root] != "":
+		l.report(e.SrcRange, placeOf[root], "%s is no value", root)
+		return value{rng: e.SrcRange}
 	case len(path) == 1 && index == nil && sip.MethodOf([]byte(root)) != sip.OtherMethod:
 		return value{kind: method, rng: e.SrcRange, fixed: true, method: sip.MethodOf([]byte(root))}
 	}
@@ -42,6 +49,60 @@ func (l *loader) bareName(e *hclsyntax.ScopeTraversalExpr) value {
 	party := partyOf(path[0])
 	v.text, v.present = policy.Param(party, *index), policy.HasParam(party, *index)
 	return v
+}
+
+// placeOf are names that stand in one place only.
+var placeOf = map[string]string{
+	"users":    "it stands in authenticate = users.X",
+	"route":    "it stands in jump = route.X",
+	"location": "it stands in send = location",
+}
+
+// original is what a name reads in the request as received. Only the Request-URI
+// and header fields can be edited; all else is the same.
+func (l *loader) original(e *hclsyntax.ScopeTraversalExpr, path []string, index *string) value {
+	if path[0] == "header" {
+		v := l.header(e, path, index)
+		if v.kind != bad {
+			v.text, v.present = policy.OriginalHeader(*index), policy.HasOriginalHeader(*index)
+		}
+		return v
+	}
+	f := fieldNamed(strings.Join(path, "."))
+	switch {
+	case f == nil || f.later:
+		return l.unknownName(e, path)
+	case index != nil && !f.indexed:
+		l.report(e.SrcRange, "", "%s has no parts", f.name)
+		return value{rng: e.SrcRange}
+	}
+	v := l.read(f, e.SrcRange)
+	switch {
+	case f.name == "user_agent":
+		v.text, v.present = policy.OriginalHeader("User-Agent"), policy.HasOriginalHeader("User-Agent")
+	case f.name == "request_uri":
+		v.text = policy.Whole(policy.OriginalDest)
+	case path[0] == "dest" && index == nil:
+		originalDest[path[1]](&v)
+	case index != nil:
+		party := partyOf(path[0])
+		if party == policy.Dest {
+			party = policy.OriginalDest
+		}
+		v.text, v.present = policy.Param(party, *index), policy.HasParam(party, *index)
+	}
+	return v
+}
+
+// originalDest make a part of the Request-URI one of the Request-URI as received.
+var originalDest = map[string]func(*value){
+	"user": func(v *value) {
+		v.text, v.present = policy.User(policy.OriginalDest), policy.HasUser(policy.OriginalDest)
+	},
+	"domain": func(v *value) { v.text = policy.Domain(policy.OriginalDest) },
+	"port":   func(v *value) { v.number = policy.Port(policy.OriginalDest) },
+	"scheme": func(v *value) { v.text = policy.Scheme(policy.OriginalDest) },
+	"params": func(v *value) { v.text = policy.Params(policy.OriginalDest) },
 }
 
 func partyOf(root string) policy.Party {

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -11,32 +10,53 @@ import (
 	"viaduct/sip"
 )
 
-// ends are the attributes of which a rule has exactly one.
-var ends = []string{"send", "reply", "drop", "redirect"}
-
-// companions are the attributes that go with one end only.
-var companions = map[string]string{"redirects": "send", "from": "send", "status": "redirect"}
-
-// rules compiles all rules in file order.
+// rules compiles all rules in file order: those of the main route and those of
+// each route block.
 func (l *loader) rules(file *block) {
 	program := l.config.Snapshot.Program
+	l.routeNames(file)
 	seen := map[uint32]*block{}
+	l.inRoute = -1
 	file.each(ruleSpec, func(b *block) {
-		r := policy.Rule{Name: b.label, Hash: policy.HashName("rule", b.label)}
-		if old := seen[r.Hash]; old != nil {
-			if old.label == b.label {
-				l.report(b.labelR, "", "a second rule named %q; the first is in line %d", b.label, old.rng.Start.Line)
-			} else {
-				l.report(b.labelR, "another name will do", "rule %q cannot be told from rule %q by its hash", b.label, old.label)
-			}
-		} else {
-			seen[r.Hash] = b
-		}
-		l.when(&r, b)
-		l.end(&r, b)
-		program.Rules = append(program.Rules, r)
+		program.Rules = append(program.Rules, l.rule(b, policy.HashName("rule", b.label), seen))
 	})
+	for i, b := range l.routeBlocks {
+		l.inRoute = i
+		route := policy.Route{Name: b.label}
+		b.each(ruleSpec, func(x *block) {
+			route.Rules = append(route.Rules, l.rule(x, policy.HashName("rule of "+b.label, x.label), seen))
+		})
+		if len(route.Rules) == 0 {
+			l.report(b.rng, `such as rule "x" { send = request_uri }`, "route %q has no rule", b.label)
+		}
+		program.Routes = append(program.Routes, route)
+	}
+	l.jumpCycles()
+	l.registrars(program)
 	program.Reads = l.reads
+}
+
+// rule compiles one rule, its parts in the order in which they take effect. seen
+// has the rules by their hash, which Route cookies know them by.
+func (l *loader) rule(b *block, hash uint32, seen map[uint32]*block) policy.Rule {
+	r := policy.Rule{Name: b.label, Hash: hash}
+	switch old := seen[hash]; {
+	case old == nil:
+		seen[hash] = b
+	case old.label != b.label:
+		l.report(b.labelR, "another name will do", "rule %q cannot be told from rule %q by its hash", b.label, old.label)
+	default:
+		l.report(b.labelR, "", "a second rule named %q; the first is in line %d", b.label, old.rng.Start.Line)
+	}
+	l.when(&r, b)
+	l.lets = map[string]value{}
+	l.let(&r, b)
+	l.authenticate(&r, b)
+	l.deny(&r, b)
+	l.edits(&r, b)
+	l.end(&r.End, b)
+	l.lets = nil
+	return r
 }
 
 func (l *loader) when(r *policy.Rule, b *block) {
@@ -54,44 +74,111 @@ func (l *loader) when(r *policy.Rule, b *block) {
 	r.When = v.truth
 }
 
-// end compiles the end of a rule, and its companions.
-func (l *loader) end(r *policy.Rule, b *block) {
-	var end *hclsyntax.Attribute
-	for _, name := range ends {
-		a := b.attr(name)
-		switch {
-		case a == nil:
-		case end == nil:
-			end = a
-		default:
-			first, second := end, a
-			if second.SrcRange.Start.Byte < first.SrcRange.Start.Byte {
-				first, second = second, first
-			}
-			l.report(second.NameRange, "one of "+first.Name+" and "+second.Name+" must go", "rule %q has two ends: %s in line %d and %s", r.Name, first.Name, first.NameRange.Start.Line, second.Name)
-			return
-		}
+// partWhen reads the when of a part of a rule; nil when it has none.
+func (l *loader) partWhen(b *block) policy.Bool {
+	a := b.attr("when")
+	if a == nil {
+		return nil
 	}
-	if end == nil {
-		if !l.hasLater(b) {
-			l.report(b.rng, "write "+allowedHere(ends), "rule %q has no end", r.Name)
+	v := l.expr(a.Expr)
+	if !l.want(&v, anyOf(truth), "as when") {
+		return nil
+	}
+	if v.fixed && !v.b {
+		l.report(v.rng, "take it out", "%s never has an effect: its condition never holds", b.spec.name)
+	}
+	return v.truth
+}
+
+// authenticate reads whom a rule asks for.
+func (l *loader) authenticate(r *policy.Rule, b *block) {
+	a, identity := b.attr("authenticate"), b.attr("identity")
+	if a == nil {
+		if identity != nil {
+			l.report(identity.NameRange, "", "identity goes with authenticate")
 		}
 		return
 	}
-	for name, of := range companions {
-		if a := b.attr(name); a != nil && of != end.Name {
-			l.report(a.NameRange, "", "%s goes with %s, not with %s", name, of, end.Name)
-		}
+	name, rng, ok := l.nameOfKind(a, "users")
+	if !ok {
+		return
 	}
-	switch end.Name {
-	case "send":
-		l.send(r, b, end)
-	case "reply":
-		l.reply(r, b, end)
-	case "drop":
-		l.drop(r, end)
-	case "redirect":
-		l.redirect(r, b, end)
+	realm := l.realms[name]
+	if realm == nil {
+		l.report(rng, didYouMeanOr(name, names(l.realms)), "no users are named %q", name)
+		return
+	}
+	l.readsHeader(sip.Authorization)
+	r.Authenticate = &policy.Authenticate{Realm: realm}
+	if v, ok := l.choice(identity, "caller", "any"); ok {
+		r.Authenticate.Any = v == "any"
+	}
+}
+
+// nameOfKind reads `what = kind.X`, or kind["X"].
+func (l *loader) nameOfKind(a *hclsyntax.Attribute, kind string) (name string, rng hcl.Range, ok bool) {
+	rng = a.Expr.Range()
+	t, isName := a.Expr.(*hclsyntax.ScopeTraversalExpr)
+	if !isName {
+		l.report(rng, "write "+a.Name+" = "+kind+".X", "%s needs a name", a.Name)
+		return "", rng, false
+	}
+	path, index, ok := l.path(t)
+	if !ok {
+		return "", rng, false
+	}
+	switch {
+	case path[0] == kind && len(path) == 2 && index == nil:
+		return path[1], rng, true
+	case path[0] == kind && len(path) == 1 && index != nil:
+		return *index, rng, true
+	}
+	l.report(rng, "write "+a.Name+" = "+kind+".X", "%s needs a name of %s", a.Name, kind)
+	return "", rng, false
+}
+
+// deny reads what a rule refuses of what it takes.
+func (l *loader) deny(r *policy.Rule, b *block) {
+	b.each(denySpec, func(d *block) {
+		x := policy.Deny{When: l.partWhen(d), Status: 403}
+		if a := d.attr("reply"); a != nil {
+			x.Status, x.Reason = l.status(a)
+			if x.Status != 0 && (x.Status < 400 || x.Status == 401 || x.Status == 407) {
+				l.report(a.Expr.Range(), `such as "403 Not From Here"`, "deny cannot answer with %d", x.Status)
+			}
+		}
+		r.Deny = append(r.Deny, x)
+	})
+}
+
+// registrars marks what is asked before a register{}: there a REGISTER is
+// challenged by a registrar, elsewhere by a proxy (RFC 3261 §22.1).
+func (l *loader) registrars(p *policy.Program) {
+	if len(l.diags) > 0 { // a cycle of jumps would have no end
+		return
+	}
+	known := map[int]bool{}
+	var mark func(rules []policy.Rule) bool
+	route := func(n int) bool {
+		if _, ok := known[n]; !ok {
+			known[n] = mark(p.Routes[n].Rules)
+		}
+		return known[n]
+	}
+	mark = func(rules []policy.Rule) (registers bool) {
+		for i := len(rules) - 1; i >= 0; i-- {
+			r := &rules[i]
+			may := r.Kind == policy.ToRegister || r.Kind == policy.Jump && route(r.Route) || r.Kind == policy.Next && registers
+			if r.Authenticate != nil {
+				r.Authenticate.Registers = may
+			}
+			registers = registers || may
+		}
+		return registers
+	}
+	mark(p.Rules)
+	for i := range p.Routes {
+		route(i)
 	}
 }
 
@@ -99,129 +186,8 @@ func (l *loader) end(r *policy.Rule, b *block) {
 // yet: it may have been the end.
 func (l *loader) hasLater(b *block) bool { return l.laterIn[b.rng.Start.Byte] }
 
-func (l *loader) send(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.Kind = policy.Send
-	for _, e := range listOf(a.Expr) {
-		if t, ok := l.sendTarget(e); ok {
-			r.Targets = append(r.Targets, t)
-		}
-	}
-	if t, ok := a.Expr.(*hclsyntax.TupleConsExpr); ok && len(t.Exprs) == 0 {
-		l.report(t.SrcRange, "", "send needs a target")
-	}
-	r.Redirects = l.redirects(b.attr("redirects"), policy.RedirectsDefault)
-	if f := b.attr("from"); f != nil {
-		r.From, r.HasFrom = l.from(f)
-	}
-}
-
-// listOf is what a list holds, or the expression alone.
-func listOf(e hclsyntax.Expression) []hclsyntax.Expression {
-	if t, ok := e.(*hclsyntax.TupleConsExpr); ok {
-		return t.Exprs
-	}
-	return []hclsyntax.Expression{e}
-}
-
-// sendTarget compiles one value of send.
-func (l *loader) sendTarget(e hclsyntax.Expression) (policy.Target, bool) {
-	if t, ok := e.(*hclsyntax.ScopeTraversalExpr); ok {
-		switch root := t.Traversal.RootName(); {
-		case root == "request_uri" && len(t.Traversal) == 1:
-			return policy.Target{Kind: policy.ToRequestURI, Q: fullQ}, true
-		case root == "group":
-			v := l.expr(e)
-			if v.group == nil {
-				return policy.Target{}, false
-			}
-			return policy.Target{Kind: policy.ToGroup, Group: v.group.policy, Q: fullQ}, true
-		}
-	}
-	uri, ok := l.uri(e, nextHop)
-	return policy.Target{Kind: policy.ToURI, URI: uri, Q: fullQ}, ok
-}
-
-func (l *loader) drop(r *policy.Rule, a *hclsyntax.Attribute) {
-	r.Kind = policy.Drop
-	v := l.expr(a.Expr)
-	if l.want(&v, anyOf(truth), "as drop") && (!v.fixed || !v.b) {
-		l.report(v.rng, "leave drop out, or put the condition in when", "drop can only be true")
-	}
-}
-
-// redirectStatus are the answers that name other places (RFC 3261 §21.3).
-var redirectStatus = []int64{300, 301, 302, 305, 380}
-
-func (l *loader) redirect(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.Kind, r.Status = policy.Redirect, 302
-	for _, e := range listOf(a.Expr) {
-		if t, ok := l.uri(e, redirectTo); ok {
-			r.Contact = append(r.Contact, t)
-		}
-	}
-	if t, ok := a.Expr.(*hclsyntax.TupleConsExpr); ok && len(t.Exprs) == 0 {
-		l.report(t.SrcRange, "", "redirect needs a URI")
-	}
-	s := b.attr("status")
-	if s == nil {
-		return
-	}
-	v := l.expr(s.Expr)
-	if !l.want(&v, anyOf(number), "as status") || !l.known(&v, "status") {
-		return
-	}
-	for _, known := range redirectStatus {
-		if v.n == known {
-			r.Status = int(v.n)
-			return
-		}
-	}
-	l.report(v.rng, "one of 300, 301, 302, 305 or 380", "a redirect cannot have status %d", v.n)
-}
-
-func (l *loader) reply(r *policy.Rule, b *block, a *hclsyntax.Attribute) {
-	r.Kind = policy.Reply
-	v := l.expr(a.Expr)
-	if !l.want(&v, anyOf(text, number), "as reply") || !l.known(&v, "reply") {
-		return
-	}
-	said := v.str
-	if v.kind == number {
-		said = strconv.FormatInt(v.n, 10)
-	}
-	code, phrase, _ := strings.Cut(said, " ")
-	status, err := strconv.Atoi(code)
-	if err != nil || len(code) != 3 || status < 100 || status > 699 {
-		l.report(v.rng, `as in "404 Not Found"`, "%q is no status", said)
-		return
-	}
-	if !l.replyable(b, status, v.rng) {
-		return
-	}
-	phrase = strings.TrimSpace(phrase)
-	if strings.ContainsFunc(phrase, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		l.report(v.rng, "", "a reason phrase is one line of text")
-		return
-	}
-	if phrase == "" {
-		phrase = sip.StatusText(status)
-	}
-	r.Status, r.Reason = status, phrase
-}
-
-// replyable reports a status that a rule must not answer with.
-func (l *loader) replyable(b *block, status int, rng hcl.Range) bool {
-	switch {
-	case status < 200:
-		l.report(rng, "", "a rule cannot answer with %d: it is no final answer", status)
-	case status < 300 && !l.onlyHarmless(b):
-		l.report(rng, "name the methods in when, as in method == OPTIONS", "a rule can answer %d only where when leaves no INVITE, SUBSCRIBE, REFER, REGISTER or PUBLISH", status)
-	case status >= 300 && status < 400:
-		l.report(rng, "", "an answer %d needs a place to go: write redirect = …", status)
-	case status == 401 || status == 407:
-		l.report(rng, "a challenge is made by authenticate, which this version does not have", "an answer %d needs a challenge", status)
-	default:
-		return true
-	}
-	return false
+// oneLine reports whether s can be a header value or a phrase: it has no control
+// characters.
+func oneLine(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

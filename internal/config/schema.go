@@ -86,58 +86,104 @@ var (
 		blocks: []*blockSpec{targetSpec, {name: "health", later: true}, {name: "eject", later: true}, {name: "failover", later: true}},
 	}
 
+	usersHTTPSpec = &blockSpec{name: "http", once: true, attrs: []attrSpec{{name: "url", required: true}, {name: "timeout"}, {name: "cache"}}}
+	usersSQLSpec  = &blockSpec{name: "sql", once: true, attrs: []attrSpec{{name: "url", later: true}, {name: "query", later: true}}}
+
+	usersSpec = &blockSpec{
+		name: "users", label: "name",
+		attrs:  []attrSpec{{name: "realm", required: true}, {name: "file"}, {name: "algorithms"}},
+		blocks: []*blockSpec{usersHTTPSpec, usersSQLSpec},
+	}
+
+	tableSpec = &blockSpec{
+		name: "table", label: "name",
+		attrs: []attrSpec{
+			{name: "key", required: true},
+			{name: "match"},
+			{name: "rows"},
+			{name: "file"},
+			{name: "refresh", later: true},
+			{name: "notify", later: true},
+			{name: "max_shrink", later: true},
+		},
+		blocks: []*blockSpec{{name: "sql", later: true}, {name: "http", later: true}},
+	}
+
+	editAttrs = []attrSpec{{name: "when"}, {name: "set"}, {name: "add"}, {name: "remove"}}
+
+	denySpec           = &blockSpec{name: "deny", attrs: []attrSpec{{name: "when", required: true}, {name: "reply"}}}
+	headerSpec         = &blockSpec{name: "header", label: "name", attrs: editAttrs}
+	responseHeaderSpec = &blockSpec{name: "response_header", label: "name", attrs: editAttrs}
+
+	registerSpec = &blockSpec{
+		name: "register", once: true,
+		attrs: []attrSpec{{name: "max_contacts"}, {name: "expires"}, {name: "on_disconnect"}, {name: "keepalive"}},
+	}
+
+	// sendAttrs are the words that go with send.
+	sendAttrs = []attrSpec{
+		{name: "ring"},
+		{name: "redirects"},
+		{name: "from"},
+		{name: "in_dialog"},
+		{name: "record_route"},
+		{name: "path"},
+	}
+
+	otherwiseSpec = newOtherwiseSpec()
+
 	ruleSpec = &blockSpec{
 		name: "rule", label: "name",
-		attrs: []attrSpec{
+		attrs: slices.Concat([]attrSpec{
 			{name: "when"},
+			{name: "let"},
+			{name: "limit", later: true},
+			{name: "authenticate"},
+			{name: "identity"},
+			{name: "set"},
+			{name: "ask", later: true},
 			{name: "send"},
 			{name: "reply"},
 			{name: "drop"},
 			{name: "redirect"},
 			{name: "status"},
-			{name: "redirects"},
-			{name: "from"},
-			{name: "let", later: true},
-			{name: "limit", later: true},
-			{name: "authenticate", later: true},
-			{name: "identity", later: true},
-			{name: "set", later: true},
-			{name: "ask", later: true},
-			{name: "jump", later: true},
-			{name: "next", later: true},
-			{name: "ring", later: true},
+			{name: "jump"},
+			{name: "next"},
 			{name: "media", later: true},
-			{name: "record_route", later: true},
-			{name: "path", later: true},
-			{name: "in_dialog", later: true},
-		},
+		}, sendAttrs),
 		blocks: []*blockSpec{
-			{name: "deny", later: true},
-			{name: "header", later: true},
-			{name: "response_header", later: true},
-			{name: "register", later: true},
+			denySpec, headerSpec, responseHeaderSpec, registerSpec, otherwiseSpec,
 			{name: "media", later: true},
 			{name: "failover", later: true},
 			{name: "choose", later: true},
-			{name: "otherwise", later: true},
 		},
 	}
 
+	routeSpec = &blockSpec{name: "route", label: "name", blocks: []*blockSpec{ruleSpec}}
+
 	fileSpec = &blockSpec{
 		blocks: []*blockSpec{
-			serverSpec, destinationsSpec, listenSpec, networkSpec, groupSpec, ruleSpec,
+			serverSpec, destinationsSpec, listenSpec, networkSpec, usersSpec, tableSpec, groupSpec, ruleSpec, routeSpec,
 			{name: "admin", later: true},
-			{name: "users", later: true},
-			{name: "table", later: true},
 			{name: "limit", later: true},
 			{name: "hook", later: true},
 			{name: "media", later: true},
 			{name: "records", later: true},
-			{name: "route", later: true},
 			{name: "test", later: true},
 		},
 	}
 )
+
+// newOtherwiseSpec makes a block that may hold itself.
+func newOtherwiseSpec() *blockSpec {
+	s := &blockSpec{
+		name:   "otherwise",
+		attrs:  slices.Concat([]attrSpec{{name: "on"}, {name: "send"}, {name: "reply"}, {name: "redirect"}, {name: "status"}}, sendAttrs),
+		blocks: []*blockSpec{{name: "failover", later: true}},
+	}
+	s.blocks = append(s.blocks, s)
+	return s
+}
 
 // notYet is the message for a word of the language that this version does not have.
 const notYet = "%s is not supported by this version"

@@ -203,6 +203,9 @@ func beyondCancel(b *block) (list []hcl.Traversal) {
 var copied = []sip.HeaderID{sip.From, sip.CallID, sip.Route}
 
 func carriedByCancel(t hcl.Traversal) bool {
+	if step, ok := t[min(1, len(t)-1)].(hcl.TraverseAttr); ok && t.RootName() == "original" {
+		t = append(hcl.Traversal{hcl.TraverseRoot{Name: step.Name, SrcRange: step.SrcRange}}, t[2:]...)
+	}
 	var part string
 	if len(t) > 1 {
 		switch step := t[1].(type) {

@@ -25,11 +25,12 @@ const (
 	method               // a SIP method
 	set                  // network.X or group.X
 	list                 // […]
+	row                  // table.X[key]
 )
 
 var kindNames = [...]string{
 	bad: "nothing", text: "a text", domain: "a domain", number: "a number", fraction: "a number with decimals", truth: "a bool",
-	address: "an address", method: "a method", set: "a set of addresses", list: "a list",
+	address: "an address", method: "a method", set: "a set of addresses", list: "a list", row: "a row",
 }
 
 func (k kind) String() string { return kindNames[k] }
@@ -77,8 +78,10 @@ type value struct {
 	truth  policy.Bool
 	addr   policy.Addr
 	prefix *policy.Prefixes // set
-	items  []value          // list
-	method sip.Method       // a fixed method
+	row    policy.Find      // … of table
+	table  *policy.Table
+	items  []value    // list
+	method sip.Method // a fixed method
 
 	str  string
 	n    int64
@@ -90,6 +93,22 @@ type value struct {
 	uri     bool        // a whole URI of the message
 	fold    bool        // reads in lower case
 	words   []string    // the texts that it can be, when these are known
+
+	// a column of a table that holds numbers, or bools, only
+	asNumber policy.Number
+	asTruth  policy.Bool
+}
+
+// turn makes a column that holds numbers a number, and likewise for bools, where
+// a number or a bool is wanted and a text is not.
+func (v *value) turn(allowed kinds) {
+	switch {
+	case v.kind != text || allowed.has(text):
+	case v.asNumber != nil && allowed.has(number):
+		v.kind, v.number = number, v.asNumber
+	case v.asTruth != nil && allowed.has(truth):
+		v.kind, v.truth = truth, v.asTruth
+	}
 }
 
 func fixedText(s string, rng hcl.Range) value {

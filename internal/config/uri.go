@@ -18,6 +18,9 @@ type uriUse uint8
 const (
 	nextHop    uriUse = iota // it is sent to: a SIP URI, an address as host, UDP
 	redirectTo               // it is told to the caller: any SIP or tel URI
+
+	addressOfRecord // its bindings are looked up
+	newRequestURI   // it replaces the Request-URI
 )
 
 // uri compiles an expression that yields a URI: a text in quotes, a field that
@@ -176,6 +179,10 @@ func (l *loader) checkURI(s string, rng hcl.Range, use uriUse, anyHost ...bool) 
 		l.report(rng, `as in "sip:192.0.2.1:5060"`, "%q is no SIP URI", shown(s))
 	case use == redirectTo:
 		return true
+	case use == newRequestURI && u.Headers == nil && (u.IsSIP() || u.Scheme == sip.TEL), use == addressOfRecord && u.Headers == nil && u.IsSIP():
+		return true
+	case use == addressOfRecord && !u.IsSIP():
+		l.report(rng, `as in "sip:alice@example.com"`, "a %s: URI is no address of record", u.SchemeName)
 	case !u.IsSIP():
 		l.report(rng, `as in "sip:+33612345678@192.0.2.1"`, "a call cannot be sent to a %s: URI", u.SchemeName)
 	case u.Scheme == sip.SIPS && !l.checkTransport(&u, "tls", rng): // whatever else its transport says

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 )
@@ -77,5 +78,27 @@ func AddrText(a Addr) Text {
 			f.Scratch = x.AppendTo(f.Scratch)
 		}
 		return f.keep(mark)
+	}
+}
+
+// ParsedNumber is t as a number: digits behind a minus sign or none, 0 for
+// anything else.
+func ParsedNumber(t Text) Number {
+	return func(f *Facts) int64 {
+		digits, negative := bytes.CutPrefix(t(f), []byte{'-'})
+		if len(digits) > 18 { // what does not fit
+			return 0
+		}
+		n := int64(0)
+		for _, c := range digits {
+			if c < '0' || c > '9' {
+				return 0
+			}
+			n = n*10 + int64(c-'0')
+		}
+		if negative {
+			return -n
+		}
+		return n
 	}
 }

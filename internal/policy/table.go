@@ -20,8 +20,14 @@ type Table struct {
 	keys    int // the index of the key in columns
 	text    []byte
 	rows    int
-	index   [numForms]map[string]Row
-	longest [numForms]int // bytes of the longest key
+	written Index // by which Add finds a key that comes twice
+}
+
+// Index finds rows by one form of their keys. Immutable.
+type Index struct {
+	table   *Table
+	rows    map[string]Row
+	longest int // bytes of the longest key
 }
 
 // Column is one column. A row that does not have it reads as the empty text, 0 or
@@ -50,11 +56,7 @@ const (
 	AsWritten KeyForm = iota // byte by byte
 	Folded                   // without regard to case, as domains are
 	Numeric                  // addresses by value
-	numForms
 )
-
-// Cell is a value of a column that is not empty.
-type Cell struct{ Column, Value string }
 
 // The faults of a table. A RowError says in which row they are.
 var (
@@ -83,7 +85,7 @@ func NewTable(name, key string, longest bool, columns ...string) *Table {
 			t.keys = i
 		}
 	}
-	t.index[AsWritten] = map[string]Row{}
+	t.written = Index{table: t, rows: map[string]Row{}}
 	return t
 }
 
@@ -98,7 +100,7 @@ func (t *Table) Add(values ...string) error {
 	switch {
 	case key == "" && !t.Longest:
 		return fail(ErrNoKey)
-	case t.index[AsWritten][key] != 0:
+	case t.written.rows[key] != 0:
 		return fail(ErrTwice)
 	case len(t.text)+size > math.MaxUint32 || t.rows == math.MaxUint32-1:
 		return fail(ErrTooMuch)
@@ -118,7 +120,7 @@ func (t *Table) Add(values ...string) error {
 			c.numbers = nil
 		}
 	}
-	t.put(AsWritten, key, Row(t.rows))
+	t.written.put(key, Row(t.rows))
 	return nil
 }
 
@@ -132,9 +134,9 @@ func plainNumber(s string) (int64, bool) {
 	return n, err == nil && strconv.FormatInt(n, 10) == s
 }
 
-func (t *Table) put(form KeyForm, key string, r Row) {
-	t.index[form][key] = r
-	t.longest[form] = max(t.longest[form], len(key))
+func (x *Index) put(key string, r Row) {
+	x.rows[key] = r
+	x.longest = max(x.longest, len(key))
 }
 
 // Rows is how many there are.
@@ -153,43 +155,38 @@ func (t *Table) Column(name string) int {
 	return -1
 }
 
-// Prepare makes the keys ready to be compared in a form. It is for the time before
-// the table is used; the error is a *RowError.
-func (t *Table) Prepare(form KeyForm) error {
-	if t.index[form] != nil {
-		return nil
+// Index makes the keys ready to be compared in a form, when all rows are there.
+// The error is a *RowError.
+func (t *Table) Index(form KeyForm) (*Index, error) {
+	if form == AsWritten {
+		return &t.written, nil
 	}
-	t.index[form] = make(map[string]Row, t.rows)
+	x := &Index{table: t, rows: make(map[string]Row, t.rows)}
 	for i := range t.rows {
-		s := t.columns[t.keys].cells[i]
-		key := string(t.text[s.from:s.to])
-		said := key
-		switch form {
-		case Folded:
-			key = strings.ToLower(key)
-		case Numeric:
-			a, err := netip.ParseAddr(strings.Trim(key, "[]"))
+		said := string(t.value(t.keys, Row(i+1)))
+		key := strings.ToLower(said)
+		if form == Numeric {
+			a, err := netip.ParseAddr(strings.Trim(said, "[]"))
 			if err != nil {
-				return &RowError{Row: i + 1, Key: said, Err: ErrAddress}
+				return nil, &RowError{Row: i + 1, Key: said, Err: ErrAddress}
 			}
 			key = a.Unmap().WithZone("").String()
 		}
-		if t.index[form][key] != 0 {
-			return &RowError{Row: i + 1, Key: said, Err: ErrTwice}
+		if x.rows[key] != 0 {
+			return nil, &RowError{Row: i + 1, Key: said, Err: ErrTwice}
 		}
-		t.put(form, key, Row(i+1))
+		x.put(key, Row(i+1))
 	}
-	return nil
+	return x, nil
 }
 
 // find is the row for a value, 0 when there is none.
-func (t *Table) find(form KeyForm, value []byte) Row {
-	index := t.index[form]
-	if !t.Longest {
-		return index[string(value)]
+func (x *Index) find(value []byte) Row {
+	if !x.table.Longest {
+		return x.rows[string(value)]
 	}
-	for n := min(len(value), t.longest[form]); n >= 0; n-- {
-		if r := index[string(value[:n])]; r != 0 {
+	for n := min(len(value), x.longest); n >= 0; n-- {
+		if r := x.rows[string(value[:n])]; r != 0 {
 			return r
 		}
 	}
@@ -205,10 +202,8 @@ func (t *Table) value(c int, r Row) []byte {
 	return t.text[s.from:s.to:s.to]
 }
 
-// Lookup is table.N[key]. The form must have been prepared.
-func Lookup(t *Table, form KeyForm, key Text) Find {
-	return func(f *Facts) Row { return t.find(form, key(f)) }
-}
+// Lookup is table.N[key].
+func Lookup(x *Index, key Text) Find { return func(f *Facts) Row { return x.find(key(f)) } }
 
 // Found is has(row).
 func Found(row Find) Bool { return func(f *Facts) bool { return row(f) != 0 } }
