@@ -9,7 +9,7 @@ import (
 
 // steps lead from an empty file to the present schema; step n leads from version
 // n to n+1. A step that has been released is never changed, only followed.
-var steps = []string{bindings + users}
+var steps = []string{bindings + users, usersRevision}
 
 const bindings = `
 CREATE TABLE binding (
@@ -49,6 +49,18 @@ CREATE TABLE user (
 	sha512_256 TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (realm, name)
 ) WITHOUT ROWID;
+`
+
+// usersRevision counts the changes of the table of users, whoever makes them: a
+// server that holds them in memory reads one row to see that it has missed none.
+const usersRevision = `
+CREATE TABLE user_revision (
+	number INTEGER NOT NULL
+);
+INSERT INTO user_revision VALUES (1);
+CREATE TRIGGER user_added AFTER INSERT ON user BEGIN UPDATE user_revision SET number = number + 1; END;
+CREATE TRIGGER user_changed AFTER UPDATE ON user BEGIN UPDATE user_revision SET number = number + 1; END;
+CREATE TRIGGER user_removed AFTER DELETE ON user BEGIN UPDATE user_revision SET number = number + 1; END;
 `
 
 // ErrNewer is the answer to a file that a newer version of the program made.

@@ -62,7 +62,11 @@ func withConn(db *sql.DB, f func(context.Context, *sql.Conn) error) error {
 // Close closes the file.
 func (u *Users) Close() error { return u.db.Close() }
 
-const userColumns = "realm, name, md5, sha256, sha512_256"
+const (
+	userColumns = "realm, name, md5, sha256, sha512_256"
+	putUser     = "INSERT INTO user (" + userColumns + `) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+		SET md5 = excluded.md5, sha256 = excluded.sha256, sha512_256 = excluded.sha512_256`
+)
 
 // Get returns a user; false when there is none.
 func (u *Users) Get(ctx context.Context, realm, name string) (User, bool, error) {
@@ -81,12 +85,39 @@ func (u *User) scan(scan func(...any) error) error {
 	return scan(&u.Realm, &u.Name, &u.MD5, &u.SHA256, &u.SHA512_256)
 }
 
+// Revision changes with every change of the users: what was listed at the same
+// revision is still so.
+func (u *Users) Revision(ctx context.Context) (number int64, err error) {
+	if err := u.db.QueryRowContext(ctx, "SELECT number FROM user_revision").Scan(&number); err != nil {
+		return 0, fmt.Errorf("sqlite: users: %w", err)
+	}
+	return number, nil
+}
+
 // Put adds a user, or replaces the one of the same realm and name.
 func (u *Users) Put(ctx context.Context, user User) error {
-	_, err := u.db.ExecContext(ctx, "INSERT OR REPLACE INTO user ("+userColumns+") VALUES (?, ?, ?, ?, ?)",
-		user.Realm, user.Name, user.MD5, user.SHA256, user.SHA512_256)
+	return u.PutAll(ctx, user)
+}
+
+// PutAll is Put for many users in one transaction.
+func (u *Users) PutAll(ctx context.Context, all ...User) (err error) {
+	tx, err := u.db.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("sqlite: user: %w", err)
+		return fmt.Errorf("sqlite: users: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = tx.Rollback() // nothing was done
+		}
+	}()
+	for i := range all {
+		x := &all[i]
+		if _, err := tx.ExecContext(ctx, putUser, x.Realm, x.Name, x.MD5, x.SHA256, x.SHA512_256); err != nil {
+			return fmt.Errorf("sqlite: users: %w", err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("sqlite: users: %w", err)
 	}
 	return nil
 }
