@@ -82,8 +82,19 @@ func (s *Store) bind(r *location.Row) []any {
 	}
 	return append(s.bindTimes(r), string(r.AOR), string(b.Contact), string(b.Params), int64(b.Q), string(b.CallID),
 		string(b.Path), string(b.Instance), int64(b.RegID), string(b.UserAgent), b.Since,
-		b.Flags&location.NAT != 0, b.Flags&location.Outbound != 0, b.Flags&location.Keepalive != 0,
+		b.Flags&location.NAT != 0, b.Flags&location.Outbound != 0, keepalive(b.Flags),
 		protocol, address(b.Flow.Local), address(b.Flow.Remote))
+}
+
+// keepalive is the column of that name.
+func keepalive(f location.Flags) int64 {
+	switch {
+	case f&location.Keepalive == 0:
+		return 0
+	case f&location.ByOptions == 0:
+		return 1
+	}
+	return 2
 }
 
 func address(a netip.AddrPort) string {

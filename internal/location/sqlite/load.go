@@ -41,9 +41,9 @@ type reading struct {
 	texts  struct {
 		aor, contact, params, callID, path, instance, userAgent sql.RawBytes
 	}
-	id, cseq, q, regID       int64
-	nat, outbound, keepalive bool
-	protocol, local, remote  sql.RawBytes
+	id, cseq, q, regID, keepalive int64
+	nat, outbound                 bool
+	protocol, local, remote       sql.RawBytes
 }
 
 // columns are the places of bindingColumns.
@@ -67,7 +67,7 @@ func (r *reading) row() *location.Row {
 	for _, f := range [...]struct {
 		set  bool
 		flag location.Flags
-	}{{r.nat, location.NAT}, {r.outbound, location.Outbound}, {r.keepalive, location.Keepalive}} {
+	}{{r.nat, location.NAT}, {r.outbound, location.Outbound}, {r.keepalive > 0, location.Keepalive}, {r.keepalive == 2, location.ByOptions}} {
 		if f.set {
 			b.Flags |= f.flag
 		}

@@ -29,7 +29,7 @@ CREATE TABLE binding (
 	since      INTEGER NOT NULL DEFAULT 0,  -- temporary GRUUs made from here on are valid
 	nat        INTEGER NOT NULL DEFAULT 0,  -- 1: reached by its flow alone
 	outbound   INTEGER NOT NULL DEFAULT 0,  -- 1: RFC 5626
-	keepalive  INTEGER NOT NULL DEFAULT 0,  -- 1: the server sends keepalives
+	keepalive  INTEGER NOT NULL DEFAULT 0,  -- 1: the server sends keepalives, 2: by OPTIONS
 	protocol   TEXT NOT NULL DEFAULT '',    -- of the flow: UDP, TCP, TLS, WS, WSS
 	local      TEXT NOT NULL DEFAULT '',    -- its address here
 	remote     TEXT NOT NULL DEFAULT ''     -- its address there

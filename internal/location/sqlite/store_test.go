@@ -77,6 +77,7 @@ func TestWhatIsPutIsLoaded(t *testing.T) {
 	s := open(t, path)
 	one, two, three := row(1), row(2), row(3)
 	two.Binding.Flow, two.Binding.Flags = flow.Flow{}, location.Outbound
+	three.Binding.Flags = location.Keepalive | location.ByOptions
 	for _, text := range []*[]byte{&two.Binding.Params, &two.Binding.Path, &two.Binding.Instance, &two.Binding.UserAgent} {
 		*text = []byte{}
 	}
