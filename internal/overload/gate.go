@@ -15,15 +15,17 @@ const (
 	// Stale is the age from which a request is not worth an answer: its sender has
 	// repeated it by then (RFC 3261 §17.1.1.1: T1).
 	Stale = 500 * time.Millisecond
-	// hopeless is the age from which work is dropped in silence, because saying no
-	// takes too long, too.
+	// hopeless is the age from which work is dropped in silence in any case.
 	hopeless = 5 * Target
+	// each is how many may be refused for each that is taken, and burst how many
+	// such refusals can be saved up.
+	each, burst = 6, 64 * 6
 )
 
 // reach is the age up to which each class is taken while the server is behind:
 // what is wanted least is given up first.
 var reach = [Classes]time.Duration{
-	UnderWay: 1<<63 - 1, Call: Target, Refresh: Target * 3 / 4, Register: Target / 2, Other: Target / 4,
+	Call: Target, Refresh: Target * 3 / 4, Register: Target / 2, Other: Target / 4,
 }
 
 // Verdict says what to do with a message.
@@ -41,6 +43,7 @@ type Gate struct {
 	above  clock.Instant // since when the age is above Target, 0: it is not
 	below  clock.Instant // while behind: since when it is below, 0: it is not
 	age    time.Duration // of the batch at hand
+	allow  int           // refusals that may still be given
 	Times  uint64        // how often it fell behind
 }
 
@@ -69,7 +72,7 @@ func (g *Gate) Observe(now clock.Instant, age time.Duration, lost bool) {
 		g.above = now
 	}
 	if !g.behind && (lost || now.Sub(g.above) >= Interval) {
-		g.behind = true
+		g.behind, g.allow = true, burst
 		g.Times++
 	}
 }
@@ -78,13 +81,21 @@ func (g *Gate) Observe(now clock.Instant, age time.Duration, lost bool) {
 // about a message, except for its age.
 func (g *Gate) Behind() bool { return g.behind }
 
-// Judge says what to do with a message of class c in the batch at hand.
+// Judge says what to do with a message of class c in the batch at hand. A refusal
+// costs about as much as to receive six copies of a request that got no answer, and
+// is the better thing to do; but when there are many for each call that is taken
+// they leave no time for calls, and then the queue would never get short enough to
+// take one. So there are six for each that is taken, and silence for the rest.
 func (g *Gate) Judge(c Class) Verdict {
 	switch {
-	case !g.behind || g.age < reach[c]:
+	case !g.behind || c == UnderWay:
 		return Take
-	case g.age >= hopeless:
+	case g.age < reach[c]:
+		g.allow = min(g.allow+each, burst)
+		return Take
+	case g.age >= hopeless || g.allow == 0:
 		return Drop
 	}
+	g.allow--
 	return Refuse
 }
