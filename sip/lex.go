@@ -3,6 +3,13 @@ package sip
 // skipLWS returns the first position at or after i that is no linear white
 // space: SP, HTAB, or a CRLF followed by one of them (RFC 3261 §25.1 LWS).
 func skipLWS(s []byte, i int) int {
+	if i < len(s) && s[i] <= ' ' { // hardly ever, so that the rest is not worth inlining
+		return skipWhite(s, i)
+	}
+	return i
+}
+
+func skipWhite(s []byte, i int) int {
 	for i < len(s) {
 		switch s[i] {
 		case ' ', '\t':
