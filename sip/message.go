@@ -33,6 +33,7 @@ type Message struct {
 
 	// typed views, by bit in parsed
 	parsed     viewSet
+	spoiled    viewSet // those that have a fault
 	via        ViaValue
 	viaParams  fault // of the top Via behind its sent-by
 	from, to   Address

@@ -61,7 +61,7 @@ func (m *Message) reset(wire []byte) {
 		wire = wire[2:]
 	}
 	m.wire, m.body, m.count = wire, 0, 0
-	m.seen, m.damaged, m.parsed = 0, 0, 0
+	m.seen, m.damaged, m.parsed, m.spoiled = 0, 0, 0, 0
 	m.method, m.request, m.oldCase, m.status = OtherMethod, false, false, 0
 	m.nameEnd, m.uri, m.uriEnd, m.reason, m.reasonEnd, m.version, m.lineEnd = 0, 0, 0, 0, 0, 0, 0
 	m.fault.What = ""

@@ -20,18 +20,20 @@ func (m *Message) fresh(view int) bool {
 		return false
 	}
 	m.parsed |= 1 << view
-	m.viewFault[view] = SyntaxError{}
 	return true
 }
 
 // spoil keeps the fault of a view.
-func (m *Message) spoil(view, pos int, what string) {
-	m.viewFault[view] = SyntaxError{Status: 400, Offset: pos, What: what}
+func (m *Message) spoil(view, pos int, what string) { m.spoilAs(400, view, pos, what) }
+
+func (m *Message) spoilAs(status, view, pos int, what string) {
+	m.spoiled |= 1 << view
+	m.viewFault[view] = SyntaxError{Status: status, Offset: pos, What: what}
 }
 
 // viewErr is the kept fault as an error owned by m.
 func (m *Message) viewErr(view int) error {
-	if m.viewFault[view].What == "" {
+	if m.spoiled>>view&1 == 0 {
 		return nil
 	}
 	return &m.viewFault[view]
@@ -192,7 +194,7 @@ func (m *Message) URI() (*URI, error) {
 		f := m.requestURI.parse(m.RequestURI())
 		switch {
 		case f.what == uriTooLong:
-			m.viewFault[viewURI] = SyntaxError{Status: 414, Offset: int(m.uri) + f.pos, What: f.what}
+			m.spoilAs(414, viewURI, int(m.uri)+f.pos, f.what)
 		case f.what != "":
 			m.spoil(viewURI, int(m.uri)+f.pos, "Bad Request-URI")
 		}
