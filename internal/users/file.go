@@ -42,11 +42,7 @@ func (f *File) Set(user, realm, password string) (added bool, err error) {
 	if password == "" {
 		return false, errors.New("no password")
 	}
-	ha1 := auth.NewHA1(user, realm, password, algorithms[:]...)
-	var lines []string
-	for _, a := range algorithms {
-		lines = append(lines, user+":"+realm+":"+a.String()+":"+hex.EncodeToString(ha1.Get(a))+"\n")
-	}
+	lines := linesOf(&User{user, realm, auth.NewHA1(user, realm, password, algorithms[:]...)})
 	at := f.cut(user, realm)
 	if added = at < 0; added {
 		at = len(f.lines)
@@ -56,6 +52,52 @@ func (f *File) Set(user, realm, password string) (added bool, err error) {
 	}
 	f.lines = append(f.lines[:at:at], append(lines, f.lines[at:]...)...)
 	return added, nil
+}
+
+// User is a user as a line of a file, or three, has it.
+type User struct {
+	Name, Realm string
+	HA1         auth.HA1
+}
+
+// CheckNames tells what cannot be the names of a user and of a realm.
+func CheckNames(user, realm string) error {
+	return errors.Join(checkName("user", user), checkName("realm", realm))
+}
+
+func linesOf(u *User) (lines []string) {
+	for _, a := range algorithms {
+		if sum := u.HA1.Get(a); sum != nil {
+			lines = append(lines, u.Name+":"+u.Realm+":"+a.String()+":"+hex.EncodeToString(sum)+"\n")
+		}
+	}
+	return lines
+}
+
+// PutAll puts many users at the end, each once; their lines from before go.
+func (f *File) PutAll(all []User) error {
+	type key struct{ name, realm string }
+	put := make(map[key]bool, len(all))
+	for i := range all {
+		if err := CheckNames(all[i].Name, all[i].Realm); err != nil {
+			return err
+		}
+		put[key{all[i].Name, all[i].Realm}] = true
+	}
+	left := f.lines[:0:0]
+	for _, line := range f.lines {
+		if e, err := parseLine([]byte(line)); err != nil || !put[key{e.key.user, e.key.realm}] {
+			left = append(left, line)
+		}
+	}
+	if n := len(left); n > 0 && !strings.HasSuffix(left[n-1], "\n") {
+		left[n-1] += "\n"
+	}
+	for i := range all {
+		left = append(left, linesOf(&all[i])...)
+	}
+	f.lines = left
+	return nil
 }
 
 // Remove takes a user out and reports whether it was there.

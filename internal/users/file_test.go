@@ -264,7 +264,17 @@ func TestAFileThatLostMostUsersIsNotBelieved(t *testing.T) {
 	if changed, err := l.refresh(); !changed || err != nil || l.Table().Len() != 100 {
 		t.Errorf("100 of 200: %v, %v, %d users", changed, err, l.Table().Len())
 	}
-	if l, err := Open(path, realm); err != nil || l.Table().Len() != 100 {
-		t.Errorf("opened anew: %v", err)
+	write(1)
+	if changed, err := l.refresh(); changed || err == nil {
+		t.Errorf("1 of 100: %v, %v", changed, err)
+	}
+	if err := l.Reload(); err != nil || l.Table().Len() != 1 {
+		t.Errorf("a reload: %v, %d users", err, l.Table().Len())
+	}
+	if err := os.WriteFile(path, []byte("faulty"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Reload(); err == nil || l.Table().Len() != 1 {
+		t.Errorf("a reload of a faulty file: %v, %d users", err, l.Table().Len())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,8 +26,10 @@ const guarded = 100
 type Live struct {
 	path, realm string
 	table       atomic.Pointer[Table]
-	state       fs.FileInfo // of the file that was looked at last; of Run only
 	faults      atomic.Uint64
+
+	mu    sync.Mutex  // held while the file is read
+	state fs.FileInfo // guarded by mu: of the file that was looked at last, nil when there was none
 }
 
 // Open reads a file of users and keeps it.
@@ -76,9 +79,29 @@ func (l *Live) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
+// Reload reads the file now and takes it even when most users are gone from it. On
+// an error what was in force stays so.
+func (l *Live) Reload() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	info, err := os.Stat(l.path)
+	if err != nil {
+		return err
+	}
+	t, err := Load(l.path, l.realm)
+	if err != nil {
+		return err
+	}
+	l.state = info
+	l.table.Store(t)
+	return nil
+}
+
 // refresh reads the file when it has changed. Each state of the file is judged
 // once, so that a fault is not told again and again.
 func (l *Live) refresh() (changed bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	info, err := os.Stat(l.path)
 	if err != nil {
 		if l.state == nil {
