@@ -169,7 +169,7 @@ func (l *line) repeat(at time.Duration, tries int) {
 	}
 }
 
-// A model of a server at several times its capacity, for half a minute: what it
+// A model of a server at several times its capacity, for a while: what it
 // completes stays near what it can do, and the queue stays short, also when the
 // server stands still for a moment. Callers without an answer try again.
 func TestGateKeepsGoodputInAModel(t *testing.T) {
@@ -178,7 +178,7 @@ func TestGateKeepsGoodputInAModel(t *testing.T) {
 		work   = 40 * time.Microsecond // of a call that is taken
 		refuse = 3 * time.Microsecond  // its ACK included
 		drop   = 650 * time.Nanosecond
-		span   = 30 * time.Second
+		span   = 12 * time.Second
 	)
 	for _, c := range []struct {
 		times, floor int
