@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"viaduct/internal/host"
 	"viaduct/internal/observe"
 	"viaduct/internal/reload"
+	"viaduct/internal/site"
 )
 
 // runFlags are the flags of viaduct run.
@@ -97,6 +99,7 @@ type sinks struct {
 	admin   *admin.Server
 	socket  net.Listener // nil: no control socket
 	reload  *reload.Reloader
+	site    *site.Site
 	manager host.Manager
 }
 
@@ -125,23 +128,28 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 	if err != nil {
 		log.Warn("names may not be found", "error", err)
 	}
+	answers := engine.NewAnswers()
+	if s.site, err = site.Open(cfg, answers, log, tellRows(log)); err != nil {
+		return err
+	}
 	e, err := engine.New(engine.Config{
+		Answers: answers, Users: s.site,
 		Snapshot: cfg.Snapshot, Settings: cfg.Streams, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
 		DNS: engine.DNS{Servers: servers, Hosts: hosts},
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, s.site.Close())
 	}
 	if s.socket, err = controlSocket(cmd, flags.socket, log); err != nil {
 		e.Close()
-		return err
+		return errors.Join(err, s.site.Close())
 	}
 	if flags.trace.text != "" {
 		s.tracer = observe.NewTracer(flags.trace.Who)
 		e.Trace(s.tracer)
 	}
 	s.reload = reload.New(reload.Config{
-		Running: cfg, BuiltIn: len(args) == 0, Engine: e, Manager: s.manager,
+		Running: cfg, BuiltIn: len(args) == 0, Engine: e, Site: s.site, Manager: s.manager,
 		Level: threshold, Keep: cmd.Flags().Changed("log-level"), Log: log,
 	})
 	about := admin.About{Version: version(), PID: os.Getpid(), Config: cfg.File, Started: clock.Wall(clock.Now()), Limits: limits}
@@ -151,6 +159,11 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 	s.admin = newAdmin(about, threshold, cfg.Transactions, e, &s)
 	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, len(args) == 0)
 	return serve(e, s)
+}
+
+// tellRows logs how far the store has been read, for a start that takes long.
+func tellRows(log *slog.Logger) func(rows int) {
+	return func(rows int) { log.Info("reading the bindings in the store", "rows", rows) }
 }
 
 // newAdmin puts together what is told at the control socket.
@@ -206,6 +219,11 @@ func serve(e *engine.Engine, s sinks) error {
 			}
 		})
 	}
+	group.Go(func() { // longer than the engine: what it took has to be stored
+		if err := s.site.Run(looking); err != nil {
+			s.log.Error("store closed", "error", err)
+		}
+	})
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)

@@ -14,7 +14,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/proxy"
+	"viaduct/internal/registrar"
 )
 
 // SecretFrom tells where the keys come from that sign Route cookies.
@@ -78,6 +80,9 @@ func (l *loader) keys(server *block) {
 		l.report(server.attr("secret").Expr.Range(), "", "%v", err)
 	}
 	l.config.Snapshot.Keys = keys
+	// Each package derives keys of its own; what is too short was refused above.
+	l.config.Snapshot.GRUUs, _ = registrar.NewKeys(secrets...)
+	l.config.Nonces, _ = auth.NewKeys(secrets...)
 	for _, secret := range secrets {
 		l.config.keys = append(l.config.keys, sha256.Sum256(secret))
 	}

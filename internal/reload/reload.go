@@ -2,8 +2,8 @@
 // not: parse, check, bind, swap, tell. Anything wrong on the way leaves everything
 // as it was (safety.md rule 17).
 //
-//	HUP, viaduct reload ──▶ config.Load ──▶ engine.Reload ──▶ drain, log level ──▶ the difference
-//	                            │ diagnostics    │ no such address
+//	HUP, viaduct reload ──▶ config.Load ──▶ site.Equip, engine.Reload ──▶ drain, log level ──▶ the difference
+//	                            │ diagnostics    │ no such file, no such address
 //	                            └────────────────┴──▶ refused, counted, logged
 package reload
 
@@ -29,6 +29,12 @@ type Engine interface {
 	SetDNS(servers []netip.AddrPort, hosts *resolve.Hosts)
 }
 
+// Site is what the server holds beside its engine: a site.Site.
+type Site interface {
+	Equip(next *config.Config) error
+	Keep(inForce *config.Config)
+}
+
 // Manager is told when a reload begins and when it is over: a host.Manager.
 type Manager interface {
 	Reloading() error
@@ -43,6 +49,7 @@ type Config struct {
 	Running *config.Config // what the engine was started with
 	BuiltIn bool           // there is no file
 	Engine  Engine
+	Site    Site
 	Manager Manager
 	Level   *slog.LevelVar
 	Keep    bool // Level was asked for by the one who started the server: no file changes it
@@ -73,6 +80,9 @@ func (r *Reloader) Reload() (config.Difference, error) {
 	defer func() { r.note(r.cfg.Manager.Ready()) }()
 	next, d, err := r.load(false)
 	if err == nil {
+		err = r.cfg.Site.Equip(next)
+	}
+	if err == nil {
 		err = r.cfg.Engine.Reload(next.Snapshot, next.Streams...)
 	}
 	if err != nil {
@@ -80,6 +90,7 @@ func (r *Reloader) Reload() (config.Difference, error) {
 		r.complain(err)
 		return config.Difference{}, err
 	}
+	r.cfg.Site.Keep(next)
 	r.cfg.Engine.SetDrain(next.Drain)
 	servers, hosts, err := next.DNS()
 	r.note(err)
