@@ -391,7 +391,7 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)
 	}
-	for _, file := range append(files, "default.hcl") {
+	for _, file := range append(files, "default.hcl", "demo.hcl") {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
