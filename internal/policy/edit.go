@@ -128,6 +128,9 @@ func (f *Facts) movedURI(s *SetDest) []byte {
 	if u.Scheme == sip.TEL && s.Domain != nil {
 		scheme = sipScheme // a number and a domain: what was a tel URI becomes a place to call (RFC 3261 §19.1.6)
 	}
+	if len(domain) == 0 && (u.IsSIP() || s.Domain != nil) {
+		return nil // else the user part would be read as the host
+	}
 	mark := len(f.Scratch)
 	f.Scratch = append(append(f.Scratch, scheme...), ':')
 	f.Scratch = append(f.Scratch, user...)
