@@ -10,17 +10,15 @@ import (
 
 // shedding counts what was not taken on because readers were behind.
 type shedding struct {
-	refused, dropped [overload.Classes]atomic.Uint64
-	stale, acks      atomic.Uint64
-	times            atomic.Uint64
-	behind           atomic.Int64
+	refused, stale [overload.Classes]atomic.Uint64
+	acks, times    atomic.Uint64
+	behind         atomic.Int64
 }
 
 // Shedding are those counters.
 type Shedding struct {
 	Refused [overload.Classes]uint64 // by overload.Class: answered 503
-	Dropped [overload.Classes]uint64 // … in silence
-	Stale   uint64                   // requests dropped for their age
+	Stale   [overload.Classes]uint64 // … dropped for their age
 	Acks    uint64                   // ACKs of what was refused
 	Times   uint64                   // how often a reader fell behind
 	Behind  int                      // readers that are behind
@@ -28,9 +26,9 @@ type Shedding struct {
 
 func (s *shedding) snapshot() (n Shedding) {
 	for c := range overload.Classes {
-		n.Refused[c], n.Dropped[c] = s.refused[c].Load(), s.dropped[c].Load()
+		n.Refused[c], n.Stale[c] = s.refused[c].Load(), s.stale[c].Load()
 	}
-	n.Stale, n.Acks = s.stale.Load(), s.acks.Load()
+	n.Acks = s.acks.Load()
 	n.Times, n.Behind = s.times.Load(), int(s.behind.Load())
 	return n
 }
@@ -57,22 +55,21 @@ func (w *worker) judge(p *transport.Packet) overload.Verdict {
 	if !w.gate.Behind() && p.Age < overload.Stale || p.Fault != nil {
 		return overload.Take
 	}
-	n := &w.e.counts.shed
-	if p.Age >= overload.Stale && overload.Repeated(p.Wire) {
-		n.stale.Add(1)
-		return overload.Drop
-	}
+	n, age := &w.e.counts.shed, p.Age
 	if overload.Acknowledges(p.Wire, w.inForce.snapshot.Keys.ShedTag()) {
 		n.acks.Add(1)
 		return overload.Drop
 	}
+	if age >= overload.Stale && !overload.Repeated(p.Wire) { // nobody sends it again
+		age = 0
+	}
 	class := overload.ClassOf(p.Wire)
-	v := w.gate.Judge(class)
+	v := w.gate.Judge(class, age)
 	switch v {
 	case overload.Refuse:
 		n.refused[class].Add(1)
 	case overload.Drop:
-		n.dropped[class].Add(1)
+		n.stale[class].Add(1)
 	}
 	return v
 }

@@ -61,7 +61,7 @@ func TestReaderThatIsBehind(t *testing.T) {
 		{"a burst", 50 * time.Millisecond, 0, false, "INVITE, INVITE, ACK, ACK, CANCEL, OPTIONS, response, REGISTER"},
 		{"no room", 0, 0, true, "503 INVITE, INVITE, ACK, CANCEL, 503 OPTIONS, response, 503 REGISTER"},
 		{"some room", 12 * time.Millisecond, 0, false, "INVITE, INVITE, ACK, CANCEL, 503 OPTIONS, response, 503 REGISTER"},
-		{"hopeless", 200 * time.Millisecond, 200 * time.Millisecond, false, "INVITE, ACK, CANCEL, response"},
+		{"far behind", 400 * time.Millisecond, 400 * time.Millisecond, false, "503 INVITE, INVITE, ACK, CANCEL, 503 OPTIONS, response, 503 REGISTER"},
 		{"stale", 600 * time.Millisecond, 600 * time.Millisecond, false, "ACK, response"},
 	} {
 		if got := turn(step.age, step.packet, step.lost, all...); got != step.want {
@@ -69,9 +69,9 @@ func TestReaderThatIsBehind(t *testing.T) {
 		}
 	}
 	s := e.Stats().Shed
-	want := Shedding{Stale: 6, Acks: 4, Times: 1, Behind: 1}
-	want.Refused[overload.Call], want.Refused[overload.Other], want.Refused[overload.Register] = 1, 4, 2
-	want.Dropped[overload.Call], want.Dropped[overload.Other], want.Dropped[overload.Register] = 1, 2, 1
+	want := Shedding{Acks: 4, Times: 1, Behind: 1}
+	want.Refused[overload.Call], want.Refused[overload.Other], want.Refused[overload.Register] = 2, 6, 3
+	want.Stale[overload.UnderWay], want.Stale[overload.Call], want.Stale[overload.Other], want.Stale[overload.Register] = 2, 1, 2, 1
 	if s != want {
 		t.Errorf("got %+v, want %+v", s, want)
 	}
@@ -88,7 +88,7 @@ func TestStaleRequests(t *testing.T) {
 	for _, age := range []time.Duration{0, 499 * time.Millisecond, 500 * time.Millisecond, time.Hour} {
 		w.turn(&transport.Batch{Age: age, Packets: []transport.Packet{{Wire: []byte(request("INVITE", 1)), From: flow.Flow{Protocol: flow.UDP}, Age: age}}})
 	}
-	if n != 2 || e.Stats().Shed.Stale != 2 {
-		t.Errorf("%d taken, %d stale", n, e.Stats().Shed.Stale)
+	if stale := e.Stats().Shed.Stale[overload.Call]; n != 2 || stale != 2 {
+		t.Errorf("%d taken, %d stale", n, stale)
 	}
 }

@@ -154,13 +154,12 @@ var engineFamilies = []family{
 		}
 		return 0
 	}),
-	{"overload_shed_total", "Messages not taken on because their reader was behind, by class and by what was done: refused with 503, or dropped.", counter, []string{"class", "how"}, func(s *engine.Stats, emit emitter) {
+	{"overload_shed_total", "Messages not taken on because their reader was behind, by class and by what was done: refused with 503, or dropped because they had waited for 500 ms and were sent again.", counter, []string{"class", "how"}, func(s *engine.Stats, emit emitter) {
 		for c := overload.UnderWay; c < overload.Classes; c++ {
 			emit(float64(s.Shed.Refused[c]), c.String(), "refused")
-			emit(float64(s.Shed.Dropped[c]), c.String(), "dropped")
+			emit(float64(s.Shed.Stale[c]), c.String(), "stale")
 		}
 	}},
-	count("overload_stale_total", "Requests dropped because they had waited for 500 ms: their sender has repeated them.", func(s *engine.Stats) uint64 { return s.Shed.Stale }),
 	count("overload_acks_total", "ACKs of requests that were refused because a reader was behind, dropped unread.", func(s *engine.Stats) uint64 { return s.Shed.Acks }),
 	count("overload_times_total", "Times that a reader fell behind: its oldest message was older than 20 ms for 100 ms, or the kernel had no room.", func(s *engine.Stats) uint64 { return s.Shed.Times }),
 	level("overload_readers", "Readers that are behind and take on nothing new.", func(s *engine.Stats) int { return s.Shed.Behind }),

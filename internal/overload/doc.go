@@ -1,7 +1,7 @@
 // Package overload decides what a server does not take on when it is behind.
 //
 //	age of the oldest datagram,          ┌──────┐
-//	datagrams lost for want of room ────▶│ Gate │──▶ Take, Refuse (503), Drop
+//	datagrams lost for want of room ────▶│ Gate │──▶ Take, Refuse (503), Drop (stale)
 //	the first bytes of a message ──▶ Class ──┘ │
 //	                                     └──────┘
 //

@@ -15,11 +15,9 @@ const (
 	// Stale is the age from which a request is not worth an answer: its sender has
 	// repeated it by then (RFC 3261 §17.1.1.1: T1).
 	Stale = 500 * time.Millisecond
-	// hopeless is the age from which work is dropped in silence in any case.
-	hopeless = 5 * Target
-	// each is how many may be refused for each that is taken, and burst how many
-	// such refusals can be saved up.
-	each, burst = 6, 64 * 6
+	// through is how many calls are refused for one that is taken although the queue
+	// is too long: where refusing alone takes all the time, some still get through.
+	through = 15
 )
 
 // reach is the age up to which each class is taken while the server is behind:
@@ -43,7 +41,7 @@ type Gate struct {
 	above  clock.Instant // since when the age is above Target, 0: it is not
 	below  clock.Instant // while behind: since when it is below, 0: it is not
 	age    time.Duration // of the batch at hand
-	allow  int           // refusals that may still be given
+	denied int           // calls refused since one was taken
 	Times  uint64        // how often it fell behind
 }
 
@@ -72,7 +70,7 @@ func (g *Gate) Observe(now clock.Instant, age time.Duration, lost bool) {
 		g.above = now
 	}
 	if !g.behind && (lost || now.Sub(g.above) >= Interval) {
-		g.behind, g.allow = true, burst
+		g.behind = true
 		g.Times++
 	}
 }
@@ -81,21 +79,24 @@ func (g *Gate) Observe(now clock.Instant, age time.Duration, lost bool) {
 // about a message, except for its age.
 func (g *Gate) Behind() bool { return g.behind }
 
-// Judge says what to do with a message of class c in the batch at hand. A refusal
-// costs about as much as to receive six copies of a request that got no answer, and
-// is the better thing to do; but when there are many for each call that is taken
-// they leave no time for calls, and then the queue would never get short enough to
-// take one. So there are six for each that is taken, and silence for the rest.
-func (g *Gate) Judge(c Class) Verdict {
+// Judge says what to do with a message of class c and of an age in the batch at
+// hand, 0 when it is not known.
+//
+// New work is answered, not dropped: a request without an answer comes six times
+// more, which costs more than to refuse it, and a server that is busy dropping
+// copies does not get out of that any more. Only what is stale is dropped, since
+// its copy is in the queue already.
+func (g *Gate) Judge(c Class, age time.Duration) Verdict {
 	switch {
-	case !g.behind || c == UnderWay:
-		return Take
-	case g.age < reach[c]:
-		g.allow = min(g.allow+each, burst)
-		return Take
-	case g.age >= hopeless || g.allow == 0:
+	case age >= Stale:
 		return Drop
+	case !g.behind || c == UnderWay || g.age < reach[c]:
+		return Take
+	case c == Call && g.denied == through:
+		g.denied = 0
+		return Take
+	case c == Call:
+		g.denied++
 	}
-	g.allow--
 	return Refuse
 }

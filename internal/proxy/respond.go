@@ -119,15 +119,12 @@ func (c *Core) unavailable(m *sip.Message, reason string) *rejection {
 	return c.rq.refuse(503, reason).with(c.retryAfter(c.tagSum(m)))
 }
 
-// retryAfter is the header line, 5 to 20 seconds by a byte of sum that the tag does
-// not show.
+// retryAfter is the header line, 10 to 25 seconds by a byte of sum that the tag does
+// not show. All are of one length: refusals of many calls then leave together.
 func (c *Core) retryAfter(sum []byte) []byte {
-	seconds := 5 + sum[tagLen]%16
+	seconds := 10 + sum[tagLen]%16
 	c.lines = append(c.lines[:0], "Retry-After: "...)
-	if seconds >= 10 {
-		c.lines = append(c.lines, '0'+seconds/10)
-	}
-	c.lines = append(append(c.lines, '0'+seconds%10), "\r\n"...)
+	c.lines = append(append(c.lines, '0'+seconds/10, '0'+seconds%10), "\r\n"...)
 	return c.lines
 }
 
