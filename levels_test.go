@@ -41,6 +41,7 @@ var levels = map[string]int{
 	"viaduct/internal/proxy":           4,
 	"viaduct/internal/transport":       4,
 	"viaduct/internal/users":           4,
+	"viaduct/internal/kamailio":        5,
 	"viaduct/internal/engine":          5,
 	"viaduct/internal/config":          6,
 	"viaduct/internal/observe":         6,

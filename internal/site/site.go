@@ -34,6 +34,7 @@ type Site struct {
 	sink      Sink
 	store     *sqlite.Store // nil: bindings live as long as the process
 	directory *location.Directory
+	bindings  Bindings
 	life      context.Context // of sources
 	end       context.CancelFunc
 	running   sync.WaitGroup
@@ -57,7 +58,8 @@ func Open(cfg *config.Config, sink Sink, log *slog.Logger, progress func(rows in
 		}
 		c.Store = s.store
 	}
-	s.directory = location.New(c, sink)
+	s.directory = location.New(c, s)
+	s.bindings.directory, s.bindings.listener = s.directory, c.Listener
 	if err := s.directory.Load(progress); err != nil {
 		return nil, errors.Join(fmt.Errorf("bindings of %s: %w", cfg.Store, err), s.Close())
 	}
@@ -69,15 +71,20 @@ func Open(cfg *config.Config, sink Sink, log *slog.Logger, progress func(rows in
 }
 
 func openStore(dir string) (*sqlite.Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeStore(dir); err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(sqlite.Config{Path: filepath.Join(dir, StoreFile)})
+	store, err := sqlite.Open(sqlite.Config{Path: storeFile(dir)})
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", dir, err)
 	}
 	return store, nil
 }
+
+// makeStore makes the directory when there is none.
+func makeStore(dir string) error { return os.MkdirAll(dir, 0o700) }
+
+func storeFile(dir string) string { return filepath.Join(dir, StoreFile) }
 
 // mostContacts is the most bindings that any rule allows an AOR.
 func mostContacts(cfg *config.Config) int {
