@@ -297,6 +297,7 @@ func everything() string {
 	for _, p := range []string{"dest", "from", "to", "contact"} {
 		parts = append(parts, "within("+p+".domain, network.office)", p+`.domain == "~"`, "src.ip == "+p+".domain", "(has("+p+".user) && false)")
 	}
+	parts = append(parts, `original.dest.user == "~"`, `has(original.dest.params["x"])`, `original.header["Subject"] == "~"`, `original.dest.port == 1`)
 	parts = append(parts, `header["Subject"] == "~"`, `header["X-Odd"] == "~"`, `has(header["Route"])`)
 	return strings.Join(parts, " ||\n    ")
 }

@@ -38,7 +38,7 @@ func (l *loader) otherwise(e *policy.End, b *block) {
 func (l *loader) on(v *value) (policy.On, bool) {
 	var words []string
 	for _, c := range policy.Classes {
-		if words = append(words, `"`+c.String()+`"`); v.str == c.String() {
+		if words = append(words, c.String()); v.str == c.String() {
 			return policy.On{Class: c}, true
 		}
 	}
@@ -50,7 +50,7 @@ func (l *loader) on(v *value) (policy.On, bool) {
 	}
 	hint := didYouMean(v.str, words)
 	if hint == "" {
-		hint = "one of " + strings.Join(words, ", ") + `, a status such as "486", or "5xx"`
+		hint = "one of " + strings.Join(quoted(words), ", ") + `, a status such as "486", or "5xx"`
 	}
 	l.report(v.rng, hint, "%q is no failure", v.str)
 	return policy.On{}, false

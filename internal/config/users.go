@@ -146,7 +146,7 @@ func (l *loader) usersHTTP(b *block) *HTTPUsers {
 		h.Timeout, _ = l.duration(a, 10*time.Millisecond, 5*time.Second, "")
 	}
 	if a := b.attr("cache"); a != nil {
-		h.Cache, _ = l.duration(a, 0, 24*time.Hour, "")
+		h.Cache, _ = l.duration(a, time.Second, 24*time.Hour, "")
 	}
 	return h
 }
