@@ -44,7 +44,7 @@ func level(name, help string, read func(s *engine.Stats) int) family {
 // families are all metrics of the engine and what is below it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, engineFamilies, dnsFamilies, socketFamilies(), streamFamilies()} {
+	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, ruleFamilies, engineFamilies, dnsFamilies, socketFamilies(), streamFamilies()} {
 		all = append(all, part...)
 	}
 	return all

@@ -31,9 +31,10 @@ func describe(u *config.Users) description {
 // source is where the users of a realm are found.
 type source struct {
 	auth.Users
-	run func(ctx context.Context, log *slog.Logger)
-	ask func(user []byte, token uint64) error // nil: it always knows
-	end context.CancelFunc
+	reload func() error // nil: there is nothing to read again
+	run    func(ctx context.Context, log *slog.Logger)
+	ask    func(user []byte, token uint64) error // nil: it always knows
+	end    context.CancelFunc
 }
 
 // Equip gives the snapshot of cfg its realms, their users and the directory. What
@@ -93,7 +94,7 @@ func (s *Site) open(d *description) (*source, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &source{Users: file, run: file.Run}, nil
+		return &source{Users: file, run: file.Run, reload: file.Reload}, nil
 	case d.url != "":
 		web, err := users.NewHTTP(users.HTTPConfig{
 			URL: d.url, Realm: d.realm, Log: s.log, Limits: users.Limits{Timeout: d.timeout, Positive: d.cache},
@@ -121,8 +122,17 @@ func (s *Site) Keep(cfg *config.Config) {
 	for i := range cfg.Users {
 		d := describe(&cfg.Users[i])
 		named[d] = true
-		if from := s.sources[d]; from != nil && from.ask != nil {
+		from := s.sources[d]
+		if from == nil {
+			continue
+		}
+		if from.ask != nil {
 			asked[d.realm] = from
+		}
+		if from.reload != nil { // also one that has lost most of its users: this is on purpose
+			if err := from.reload(); err != nil {
+				s.log.Error("users not read again, those known stay in force", "realm", d.realm, "error", err)
+			}
 		}
 	}
 	s.asked.Store(&asked)
