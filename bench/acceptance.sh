@@ -74,7 +74,7 @@ round() {
 		-trace_stat -fd 1 -stf "$run/uas.csv" >"$run/uas.log" 2>&1 &
 	local uas=$!
 	listens 127.0.0.1:5070 $kind
-	sipp -sf "${files/\*/uac}" -t "${5:-u1}" -max_socket 4000 -i 127.0.0.1 -p 5080 -s "${4:-bob}" -rsa "$proxy" -m "$calls" -r "$rate" \
+	sipp -sf "${files/\*/uac}" -t "${5:-u1}" -max_socket 4000 -i 127.0.0.1 -p 5080 -s "${4:-100}" -rsa "$proxy" -m "$calls" -r "$rate" \
 		-nostdin -timeout 120 -trace_stat -fd 1 -stf "$run/uac.csv" "$2" >"$run/uac.log" 2>&1 || code=$?
 	kill -USR1 "$uas" 2>/dev/null || true
 	wait "$uas" || true

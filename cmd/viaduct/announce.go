@@ -12,36 +12,43 @@ import (
 
 // announce says what the server listens on: in the log, and to the person who
 // started the built-in configuration also what it will do and how to call.
-func announce(out io.Writer, log *slog.Logger, addresses []engine.Address, cfg *config.Config, guide bool) {
+func announce(out io.Writer, log *slog.Logger, addresses []engine.Address, cfg *config.Config, d *demo) {
 	for _, a := range addresses {
 		log.Info("listening", "listener", a.Name, "protocol", strings.ToLower(a.Protocol.String()), "address", a.Bind.String())
 	}
 	log.Info("running", "config", cfg.File, "version", version(), "keys", cfg.Secret.String())
-	if guide && len(addresses) > 0 {
-		fmt.Fprintf(out, welcome, addresses[0].Bind, strings.ToLower(addresses[0].Protocol.String()))
+	if d != nil && len(addresses) > 0 {
+		fmt.Fprintf(out, welcome, addresses[0].Bind, d.passwords["alice"], d.passwords["bob"])
 	}
 }
 
 // welcome is what a person reads who starts the program without a file.
 const welcome = `
-Viaduct runs with its built-in configuration, a proxy for trying it out.
+Viaduct runs with its built-in configuration, a registrar and proxy for trying it
+out. It listens on %[1]s, udp and tcp, reachable from this machine only.
 
-  It listens on   %[2]s %[1]s, reachable from this machine only.
-  A call          to this address rings the phone at 127.0.0.1:5070; to another
-                  port of this machine it goes where its Request-URI says. It
-                  stays on this proxy until its BYE.
+Two users may register and call each other. Their passwords are new at each start:
 
-Place a call: a callee in a second terminal, a caller in a third, both in the
-directory of the source. (sipp is in Debian's package sip-tester.)
+    alice   %[2]s
+    bob     %[3]s
+
+With a softphone: account alice, domain and proxy %[1]s, the password above; a
+second one for bob; then call sip:bob@127.0.0.1. With baresip (Debian's package
+baresip-core), in two terminals, from an empty directory:
+
+    mkdir alice && echo '<sip:alice@%[1]s>;auth_user=alice;auth_pass=%[2]s' > alice/accounts
+    baresip -f alice
+    mkdir bob && echo '<sip:bob@%[1]s>;auth_user=bob;auth_pass=%[3]s' > bob/accounts
+    baresip -f bob -e "/dial sip:alice@%[1]s"
+
+Without phones: any other number rings the one at 127.0.0.1:5070. With sipp
+(Debian's package sip-tester), in the directory of the source, two terminals:
 
     sipp -sf examples/sipp/uas.xml -i 127.0.0.1 -p 5070
-    sipp -sf examples/sipp/uac.xml -i 127.0.0.1 -p 5080 -s bob -m 1 %[1]s
-
-The scenarios that are built into sipp get through, too, but take no notice of
-Record-Route.
+    sipp -sf examples/sipp/uac.xml -i 127.0.0.1 -p 5080 -s 100 -m 1 %[1]s
 
   Watch it        viaduct run --trace bob
-  Ask it          viaduct ctl status
+  Ask it          viaduct ctl status · viaduct registrations list
   Your own rules  viaduct run FILE
   Stop it         Ctrl-C: calls in setup are brought to an end first
 

@@ -15,16 +15,6 @@ import (
 	"viaduct/internal/config"
 )
 
-// load reads the file named in args, or the built-in configuration, and prints
-// what is wrong with it.
-func load(errout io.Writer, args []string) (*config.Config, error) {
-	cfg, diags := config.Default()
-	if len(args) > 0 {
-		cfg, diags = config.Load(args[0], config.Options{})
-	}
-	return cfg, refused(errout, diags)
-}
-
 // refused prints diagnostics, and makes an error of them when there are any.
 func refused(errout io.Writer, diags config.Diagnostics) error {
 	if len(diags) == 0 {

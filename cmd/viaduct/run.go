@@ -66,8 +66,8 @@ func runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [FILE]",
 		Short: "Serve, as FILE says or with the built-in configuration",
-		Long: `Serves until a signal comes. Without FILE it starts the built-in configuration: it
-listens on loopback only, and says how to place a call.
+		Long: `Serves until a signal comes. Without FILE it starts the built-in configuration: a
+registrar and proxy on loopback only, which says how to register and place a call.
 
 TERM and INT drain: new calls are refused with 503, what is in setup goes on, then
 the program ends. A second signal ends it at once. HUP reads FILE again, as
@@ -104,7 +104,8 @@ type sinks struct {
 }
 
 func run(cmd *cobra.Command, flags runFlags, args []string) error {
-	cfg, err := load(cmd.ErrOrStderr(), args)
+	cfg, demo, err := load(cmd.ErrOrStderr(), args)
+	defer demo.remove()
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 		about.Path, _ = filepath.Abs(cfg.File) // fails without a directory to be in; then there is none to tell
 	}
 	s.admin = newAdmin(about, threshold, cfg.Transactions, e, &s)
-	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, len(args) == 0)
+	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, demo)
 	return serve(e, s)
 }
 

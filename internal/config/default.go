@@ -5,17 +5,22 @@ import (
 	"path/filepath"
 )
 
-var (
-	//go:embed default.hcl
-	defaultFile []byte
-	//go:embed demo.hcl
-	demoFile []byte
+//go:embed default.hcl
+var defaultFile []byte
+
+// DefaultUsers is the file, in the directory that Default is given, of the users
+// of the built-in configuration, and their realm.
+const (
+	DefaultUsers = "demo.users"
+	DefaultRealm = "viaduct.demo"
 )
 
-// Default is the configuration of a start without a file: a proxy on loopback.
-func Default() (*Config, Diagnostics) { return Parse("built-in", defaultFile, Options{}) }
-
-// Demo is a registrar and proxy on loopback. Its users are in dir, in the file demo.users.
-func Demo(dir string) (*Config, Diagnostics) {
-	return Parse(filepath.Join(dir, "built-in"), demoFile, Options{})
+// Default is the configuration of a start without a file: a registrar and proxy on
+// loopback, whose users are in dir.
+func Default(dir string) (*Config, Diagnostics) {
+	c, diags := Parse(filepath.Join(dir, "built-in"), defaultFile, Options{}) // its users are beside it
+	if c != nil {
+		c.File = "built-in"
+	}
+	return c, diags
 }

@@ -329,17 +329,6 @@ func TestNeverEditedFields(t *testing.T) {
 	}
 }
 
-func TestDemo(t *testing.T) {
-	t.Parallel()
-	c, diags := Demo("somewhere")
-	if diags != nil {
-		t.Fatal(diags)
-	}
-	if c.Users[0].File != "somewhere/demo.users" || !c.Snapshot.Destinations.LoopbackOnly {
-		t.Errorf("got %+v, %+v", c.Users, c.Snapshot.Destinations)
-	}
-}
-
 // TestOffice follows calls through examples/office.hcl.
 func TestOffice(t *testing.T) {
 	t.Parallel()

@@ -20,15 +20,19 @@ import (
 
 func TestDefault(t *testing.T) {
 	t.Parallel()
-	c, diags := Default()
+	c, diags := Default(t.TempDir())
 	if diags != nil {
 		t.Fatal(diags)
 	}
+	if file := c.Users[0].File; filepath.Base(file) != DefaultUsers || c.Users[0].Realm.Realm != DefaultRealm {
+		t.Errorf("the users are %+v", c.Users[0])
+	}
 	s := c.Snapshot
-	if len(s.Listeners) != 1 || !s.Listeners[0].Bind.Addr().IsLoopback() || !s.Destinations.LoopbackOnly {
+	if len(s.Listeners) != 2 || !s.Listeners[0].Bind.Addr().IsLoopback() || !s.Destinations.LoopbackOnly {
 		t.Errorf("not on loopback only: %+v", s.Listeners)
 	}
 	for uri, want := range map[string]string{
+		"sip:alice@127.0.0.1":           "to a user",
 		"sip:100@127.0.0.1":             "to the phone",
 		"sip:100@127.0.0.1:5060":        "to the phone",
 		"sip:100@127.0.0.1:5070":        "on this machine",
@@ -391,7 +395,7 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)
 	}
-	for _, file := range append(files, "default.hcl", "demo.hcl") {
+	for _, file := range append(files, "default.hcl") {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
