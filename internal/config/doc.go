@@ -5,6 +5,7 @@
 //	          parse        known      networks   typed, compiled    can each       Snapshot
 //	            │          words      groups     to policy closures  rule match?   Drain, …
 //	            │            │        listeners        │                │
+//	            │            │     users, tables       │                │
 //	            └────────────┴───────────┴──────┬──────┴────────────────┘
 //	                                            ▼
 //	                         Diagnostics: file:line:column: message, line, caret, hint
@@ -19,6 +20,11 @@
 // package policy (expr.go, uri.go). Values needed at load (durations, lists,
 // paths) are expressions as well, of which only the constants are allowed; so
 // there is one evaluator, and nothing of the library's runs when a message comes.
+//
+// A rule is compiled part by part in the order in which the parts take effect
+// (rules.go): lets.go, edits.go, ends.go with register.go and otherwise.go. Users
+// are described here and opened by others; the rows of tables are read here, and a
+// reload shares those whose file has not changed.
 //
 // Loading has no effect beyond making the key file at the first start: a
 // file that is refused leaves everything as it was.
