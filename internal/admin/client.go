@@ -19,7 +19,7 @@ import (
 const (
 	dialTimeout   = 2 * time.Second
 	clientTimeout = 40 * time.Second // longer than a reload may take
-	answerBytes   = 8 << 20          // largest answer that is read
+	answerBytes   = 64 << 20         // largest answer that is read
 )
 
 // ErrNotRunning is returned when nobody answers at the socket.
@@ -30,6 +30,12 @@ type RefusedError struct{ Text string } // the diagnostics, printed
 
 // Error is Text.
 func (e *RefusedError) Error() string { return e.Text }
+
+// missingError is ErrNoRegistration as the server says it.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+func (e *missingError) Unwrap() error { return ErrNoRegistration }
 
 // Client asks a server at its control socket.
 type Client struct {
@@ -98,6 +104,10 @@ func (c *Client) ask(ctx context.Context, method, path, accept string, into any)
 	if err != nil {
 		return err
 	}
+	return c.decode(body, into)
+}
+
+func (c *Client) decode(body []byte, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		return fmt.Errorf("answer of %s: %w", c.path, err)
 	}
@@ -105,7 +115,11 @@ func (c *Client) ask(ctx context.Context, method, path, accept string, into any)
 }
 
 func (c *Client) do(ctx context.Context, method, path, accept string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://viaduct"+path, nil)
+	return c.send(ctx, method, path, accept, nil)
+}
+
+func (c *Client) send(ctx context.Context, method, path, accept string, content io.Reader) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://viaduct"+path, content)
 	if err != nil {
 		return nil, err
 	}
@@ -121,10 +135,14 @@ func (c *Client) do(ctx context.Context, method, path, accept string) ([]byte, e
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.path, err)
 	}
-	if text := strings.TrimSpace(string(bytes.ToValidUTF8(body, []byte("?")))); resp.StatusCode == http.StatusUnprocessableEntity {
+	switch text := strings.TrimSpace(string(bytes.ToValidUTF8(body, []byte("?")))); resp.StatusCode {
+	case http.StatusOK:
+		return body, nil
+	case http.StatusUnprocessableEntity:
 		return nil, &RefusedError{text}
-	} else if resp.StatusCode != http.StatusOK {
+	case http.StatusNotFound:
+		return nil, &missingError{text}
+	default:
 		return nil, errors.New(text)
 	}
-	return body, nil
 }

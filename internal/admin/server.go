@@ -43,12 +43,17 @@ type Config struct {
 	// change. It may wait for another reload. A config.Diagnostics is what is wrong
 	// with the file.
 	Reload func(dry bool) (config.Difference, error)
+
+	Ready    func() []Part
+	Bindings Bindings
+	Token    string // of the listener on the network; "": it lets nobody in
 }
 
 // Server answers at the control socket.
 type Server struct {
 	cfg  Config
-	http http.Server
+	http http.Server // at the socket
+	open http.Server // on the network
 }
 
 // NewServer returns a server that answers while Run runs.
@@ -60,22 +65,37 @@ func NewServer(cfg Config) *Server {
 	mux.HandleFunc("PUT /log/{level}", s.level)
 	mux.HandleFunc("GET /reload", func(w http.ResponseWriter, _ *http.Request) { s.reload(w, true) })
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) { s.reload(w, false) })
-	s.http = http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
-	}
+	mux.HandleFunc("GET /livez", s.live)
+	mux.HandleFunc("GET /readyz", s.ready)
+	s.handleRegistrations(mux)
+	s.prepare(&s.http, mux)
+	s.prepare(&s.open, guarded(cfg.Token, mux))
 	return s
 }
 
-// Run answers at l until ctx ends, and closes l. It returns when all is answered.
-func (s *Server) Run(ctx context.Context, l net.Listener) error {
+// prepare makes h a handler whose clients cannot take more than they may.
+func (s *Server) prepare(to *http.Server, h http.Handler) {
+	to.Handler = h
+	to.ReadHeaderTimeout = headerTimeout
+	to.ReadTimeout = readTimeout
+	to.WriteTimeout = writeTimeout
+	to.IdleTimeout = idleTimeout
+	to.MaxHeaderBytes = headerBytes
+	to.ErrorLog = slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug)
+}
+
+// Run answers at the control socket l until ctx ends, and closes l. It returns
+// when all is answered.
+func (s *Server) Run(ctx context.Context, l net.Listener) error { return serve(ctx, &s.http, l) }
+
+// RunNetwork is Run for a listener on the network, where the token is asked for.
+func (s *Server) RunNetwork(ctx context.Context, l net.Listener) error {
+	return serve(ctx, &s.open, l)
+}
+
+func serve(ctx context.Context, h *http.Server, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(l) }()
+	go func() { served <- h.Serve(l) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("admin: %w", err)
@@ -83,9 +103,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
-	err := s.http.Shutdown(stop)
+	err := h.Shutdown(stop)
 	if err != nil { // a client that does not read its answer
-		err = s.http.Close()
+		err = h.Close()
 	}
 	if end := <-served; !errors.Is(end, http.ErrServerClosed) {
 		err = errors.Join(err, end)

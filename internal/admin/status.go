@@ -25,20 +25,27 @@ type About struct {
 
 // Status is what a server is and does at one moment.
 type Status struct {
-	Version       string     `json:"version"`
-	PID           int        `json:"pid"`
-	Config        string     `json:"config"`
-	ConfigPath    string     `json:"config_path,omitempty"` // absolute; none for the built-in configuration
-	Started       time.Time  `json:"started"`
-	UptimeSeconds int64      `json:"uptime_seconds"`
-	State         string     `json:"state"` // running or draining
-	LogLevel      string     `json:"log_level"`
-	InSetup       int        `json:"in_setup"`               // requests without a final response: what a drain waits for
-	Panics        uint64     `json:"panics"`                 // steps that failed and were contained
-	Reloads       uint64     `json:"reloads"`                // since the start
-	MemoryLimit   int64      `json:"memory_limit,omitempty"` // bytes; none without a limit
-	Descriptors   int        `json:"descriptors_limit"`
-	Listeners     []Listener `json:"listeners"`
+	Version       string      `json:"version"`
+	PID           int         `json:"pid"`
+	Config        string      `json:"config"`
+	ConfigPath    string      `json:"config_path,omitempty"` // absolute; none for the built-in configuration
+	Started       time.Time   `json:"started"`
+	UptimeSeconds int64       `json:"uptime_seconds"`
+	State         string      `json:"state"` // running or draining
+	LogLevel      string      `json:"log_level"`
+	InSetup       int         `json:"in_setup"`               // requests without a final response: what a drain waits for
+	Panics        uint64      `json:"panics"`                 // steps that failed and were contained
+	Reloads       uint64      `json:"reloads"`                // since the start
+	MemoryLimit   int64       `json:"memory_limit,omitempty"` // bytes; none without a limit
+	Descriptors   int         `json:"descriptors_limit"`
+	Listeners     []Listener  `json:"listeners"`
+	Registered    *Registered `json:"registrations,omitempty"`
+}
+
+// Registered is how many registrations there are.
+type Registered struct {
+	AORs     int `json:"aors"`
+	Bindings int `json:"bindings"`
 }
 
 // Listener is where the server can be reached, and what went through there.
@@ -96,6 +103,9 @@ func (s *Status) WriteTable(w io.Writer) error {
 		{"panics", strconv.FormatUint(s.Panics, 10)},
 	} {
 		fmt.Fprintf(t, "%s\t%s\n", row[0], row[1])
+	}
+	if r := s.Registered; r != nil {
+		fmt.Fprintf(t, "registered\t%d users by %d contacts\n", r.AORs, r.Bindings)
 	}
 	if err := t.Flush(); err != nil {
 		return err

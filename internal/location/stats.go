@@ -11,6 +11,7 @@ type Stats struct {
 
 	Commits   uint64 // transactions
 	Failures  uint64 // of these, that the store did not take
+	Failing   bool   // the last transaction is among these
 	Panics    uint64 // of the store, recovered: each is a bug
 	Busy      uint64 // updates refused because too many changes waited
 	Full      uint64 // updates refused because the directory was full
@@ -26,10 +27,12 @@ type counts struct {
 	aors, bindings                                            atomic.Int64
 	commits, failures, panics, busy, full, expired, flowsGone atomic.Uint64
 	loadExpired, loadRefused                                  atomic.Uint64
+	failing                                                   atomic.Bool
 }
 
 func (c *counts) commit(err error) {
 	c.commits.Add(1)
+	c.failing.Store(err != nil)
 	if err != nil {
 		c.failures.Add(1)
 	}
@@ -47,7 +50,7 @@ func (d *Directory) Stats() Stats {
 	}
 	return Stats{
 		AORs: int(c.aors.Load()), Bindings: int(c.bindings.Load()), Waiting: len(d.queue), Bytes: held,
-		Commits: c.commits.Load(), Failures: c.failures.Load(), Panics: c.panics.Load(),
+		Commits: c.commits.Load(), Failures: c.failures.Load(), Failing: c.failing.Load(), Panics: c.panics.Load(),
 		Busy: c.busy.Load(), Full: c.full.Load(), Expired: c.expired.Load(), FlowsGone: c.flowsGone.Load(),
 		LoadExpired: c.loadExpired.Load(), LoadRefused: c.loadRefused.Load(),
 	}
