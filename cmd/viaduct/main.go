@@ -5,7 +5,8 @@
 //	viaduct fmt FILE…      write it in its usual form
 //	viaduct reload         have a running server read its file again
 //	viaduct ctl …          ask a running server
-//	viaduct user …         change a file of users
+//	viaduct user …         change who the users are
+//	viaduct registrations … look at registrations and change them
 //	viaduct version
 //
 // Here flags are parsed, the parts wired to one another, and signals waited for;
@@ -74,7 +75,7 @@ Exit codes: 0 all went well, 1 a failure while running, 2 a wrong command line,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), reloadCommand(), ctlCommand(), userCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), reloadCommand(), ctlCommand(), userCommand(), registrationsCommand(), versionCommand())
 	cmd, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return 0

@@ -172,11 +172,18 @@ func newAdmin(about admin.About, threshold *slog.LevelVar, transactions int, e *
 	constants := observe.Constants{Version: about.Version, Transactions: transactions, Limits: about.Limits, Refused: s.reload.Refused}
 	return admin.NewServer(admin.Config{
 		Status: func() admin.Status {
-			return admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())
+			status := admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())
+			d := s.site.Directory().Stats()
+			status.Registered = &admin.Registered{AORs: d.AORs, Bindings: d.Bindings}
+			return status
 		},
-		Metrics: observe.NewRegistry(constants, e, s.notes),
-		Level:   threshold,
-		Log:     s.log,
+		Ready: func() []admin.Part {
+			return admin.PartsOf(e.Addresses(), e.Stats(), s.site.Directory().Stats())
+		},
+		Bindings: s.site.Bindings(),
+		Metrics:  observe.NewRegistry(constants, e, s.notes),
+		Level:    threshold,
+		Log:      s.log,
 		Reload: func(dry bool) (config.Difference, error) {
 			if dry {
 				return s.reload.Preview()

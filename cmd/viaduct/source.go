@@ -90,7 +90,7 @@ func (s *source) open(cmd *cobra.Command, args []string) (book, error) {
 	b := &storeBook{store, s.realm}
 	if b.realm == "" {
 		if b.realm, err = b.only(cmd.Context()); errors.Is(err, users.ErrRealm) {
-			b.realm, err = ask(cmd, "Realm (the domain, as a rule):", fmt.Errorf("%w Name it with --realm", err))
+			b.realm, err = ask(cmd, "Realm (the domain, as a rule):", fmt.Errorf("%w: name it with --realm", err))
 		}
 		if err != nil {
 			return nil, errors.Join(err, store.Close())
@@ -179,9 +179,9 @@ func (b *storeBook) only(ctx context.Context) (string, error) {
 	case len(all) == 1:
 		return all[0], nil
 	case len(all) == 0:
-		return "", fmt.Errorf("%w The store has no user yet.", users.ErrRealm)
+		return "", fmt.Errorf("%w The store has no user yet", users.ErrRealm)
 	}
-	return "", fmt.Errorf("%w The store has %s.", users.ErrRealm, strings.Join(all, ", "))
+	return "", fmt.Errorf("%w The store has %s", users.ErrRealm, strings.Join(all, ", "))
 }
 
 func (b *storeBook) set(ctx context.Context, user, password string, there bool, wrong error) error {

@@ -101,7 +101,8 @@ func visible(text string) string {
 // terminal reports whether somebody looks at a file.
 func terminal(file *os.File) bool {
 	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	null, wrong := os.Stat(os.DevNull) // a character device, too
+	return err == nil && wrong == nil && info.Mode()&os.ModeCharDevice != 0 && !os.SameFile(info, null)
 }
 
 // writeLines writes each value as a line of JSON.

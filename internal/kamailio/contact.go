@@ -67,6 +67,7 @@ func (c *Contacts) Row(row *Row) (to location.Row, why Reason, ok bool) {
 	if to.EndsAt, why = c.ends(row.Get("expires")); why != "" {
 		return to, why, false
 	}
+	to.UpdatedAt = c.Now.UnixMilli()
 	if at, ok := c.time(row.Get("last_modified")); ok && at.Before(c.Now) {
 		to.UpdatedAt = at.UnixMilli()
 	}
