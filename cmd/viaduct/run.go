@@ -169,7 +169,7 @@ func tellRows(log *slog.Logger) func(rows int) {
 
 // newAdmin puts together what is told at the control socket.
 func newAdmin(about admin.About, threshold *slog.LevelVar, transactions int, e *engine.Engine, s *sinks) *admin.Server {
-	constants := observe.Constants{Version: about.Version, Transactions: transactions, Limits: about.Limits, Refused: s.reload.Refused}
+	constants := observe.Constants{Version: about.Version, Transactions: transactions, Limits: about.Limits, Refused: s.reload.Refused, Site: s.site.Stats}
 	return admin.NewServer(admin.Config{
 		Status: func() admin.Status {
 			status := admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())

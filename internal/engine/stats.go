@@ -4,6 +4,8 @@ import (
 	"reflect"
 	"sync/atomic"
 
+	"viaduct/internal/auth"
+	"viaduct/internal/clock"
 	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
 	"viaduct/internal/resolve"
@@ -23,6 +25,7 @@ type Stats struct {
 	Reloads    uint64 // configurations that took the place of another
 	Retiring   int    // listeners that are gone and serve what still runs there
 	DNS        resolve.Stats
+	Guard      auth.GuardStats // nonces in use, guesses of passwords
 	Listeners  []ListenerStats
 }
 
@@ -64,6 +67,7 @@ func (e *Engine) Stats() Stats {
 		Shed:       e.counts.shed.snapshot(),
 		Reloads:    e.counts.reloads.Load(),
 		DNS:        e.resolver.Stats(),
+		Guard:      e.guard.Stats(clock.Now()),
 	}
 	for i := range e.shards {
 		sh := &e.shards[i]

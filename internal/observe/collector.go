@@ -19,6 +19,9 @@ type Constants struct {
 
 	// Refused counts reloads that changed nothing; nil: none.
 	Refused func() uint64
+
+	// Site reads what stands beside the engine; nil: nothing does.
+	Site func() SiteStats
 }
 
 const prefix = "viaduct_"
@@ -51,20 +54,23 @@ func NewRegistry(c Constants, source Source, notes *Notes) *prometheus.Registry 
 		}
 		return float64(c.Refused())
 	})
-	registry.MustRegister(build, limit, unlogged, memory, descriptors, refused, newCollector(source),
+	registry.MustRegister(build, limit, unlogged, memory, descriptors, refused, newCollector(source.Stats, families()),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if c.Site != nil {
+		registry.MustRegister(newCollector(c.Site, siteFamilies))
+	}
 	return registry
 }
 
-// collector reads the engine's numbers once for each scrape.
-type collector struct {
-	source   Source
-	families []family
+// collector reads the numbers of an S once for each scrape.
+type collector[S any] struct {
+	read     func() S
+	families []familyOf[S]
 	descs    []*prometheus.Desc
 }
 
-func newCollector(source Source) *collector {
-	c := &collector{source: source, families: families()}
+func newCollector[S any](read func() S, families []familyOf[S]) *collector[S] {
+	c := &collector[S]{read: read, families: families}
 	for _, f := range c.families {
 		c.descs = append(c.descs, prometheus.NewDesc(prefix+f.name, f.help, f.labels, nil))
 	}
@@ -72,15 +78,15 @@ func newCollector(source Source) *collector {
 }
 
 // Describe implements prometheus.Collector.
-func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+func (c *collector[S]) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range c.descs {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
-func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	stats := c.source.Stats()
+func (c *collector[S]) Collect(ch chan<- prometheus.Metric) {
+	stats := c.read()
 	for i := range c.families {
 		f := &c.families[i]
 		f.each(&stats, func(value float64, labels ...string) {

@@ -54,6 +54,7 @@ var derived = []string{
 	".Proxy.Transactions.TimedOut",         //
 	".Proxy.Transactions.ServerTimedOut",   //
 	".Proxy.Transactions.AbsorbedDuplicat", //
+	".Proxy.Verdicts",                      // Ready is on the way to another
 	".Listeners.Streams.Ended",             // reason 0 is not used
 	".Listeners.Listener",                  // a place, not a number
 	".Listeners.Sockets.Age",               // told in seconds
@@ -67,7 +68,10 @@ func TestEveryNumberIsAMetric(t *testing.T) {
 	where, next := map[float64]string{}, uint64(1000)
 	number(reflect.ValueOf(&stats).Elem(), "", &next, where)
 
-	families, err := NewRegistry(Constants{Version: "v1", Transactions: 7}, fixed{stats}, NewNotes(slog.New(slog.DiscardHandler))).Gather()
+	site := SiteStats{Sources: []SourceStats{{Realm: "example.com"}}}
+	number(reflect.ValueOf(&site).Elem(), ".Site", &next, where)
+
+	families, err := NewRegistry(Constants{Version: "v1", Transactions: 7, Site: func() SiteStats { return site }}, fixed{stats}, NewNotes(slog.New(slog.DiscardHandler))).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +115,18 @@ func TestTheOperationsManualListsEveryMetric(t *testing.T) {
 	}
 	var table strings.Builder
 	table.WriteString("| metric | labels | what it tells |\n|---|---|---|\n")
-	for _, f := range families() {
-		labels := "`" + strings.Join(f.labels, "` `") + "`"
-		if len(f.labels) == 0 {
+	row := func(name, help string, names []string) {
+		labels := "`" + strings.Join(names, "` `") + "`"
+		if len(names) == 0 {
 			labels = ""
 		}
-		fmt.Fprintf(&table, "| `%s%s` | %s | %s |\n", prefix, f.name, labels, f.help)
+		fmt.Fprintf(&table, "| `%s%s` | %s | %s |\n", prefix, name, labels, help)
+	}
+	for _, f := range families() {
+		row(f.name, f.help, f.labels)
+	}
+	for _, f := range siteFamilies {
+		row(f.name, f.help, f.labels)
 	}
 	want := before + begin + table.String() + end + after
 	if want == string(manual) {

@@ -15,12 +15,15 @@ import (
 
 // family is one metric with all its label values, read from one snapshot of the
 // engine's numbers.
-type family struct {
+type family = familyOf[engine.Stats]
+
+// familyOf is a family that is read from an S.
+type familyOf[S any] struct {
 	name   string // without the prefix viaduct_
 	help   string
 	kind   prometheus.ValueType
 	labels []string
-	each   func(s *engine.Stats, emit emitter)
+	each   func(s *S, emit emitter)
 }
 
 // emitter takes one value with its label values, in the order of family.labels.
@@ -44,7 +47,7 @@ func level(name, help string, read func(s *engine.Stats) int) family {
 // families are all metrics of the engine and what is below it.
 func families() []family {
 	var all []family
-	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, ruleFamilies, engineFamilies, dnsFamilies, socketFamilies(), streamFamilies()} {
+	for _, part := range [][]family{messageFamilies, proxyFamilies, transactionFamilies, ruleFamilies, engineFamilies, dnsFamilies, authFamilies, socketFamilies(), streamFamilies()} {
 		all = append(all, part...)
 	}
 	return all

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"viaduct/internal/auth"
 	"viaduct/internal/transaction"
 )
 
@@ -88,7 +89,8 @@ func (n *counts) reject(status int) {
 type Stats struct {
 	counts
 	Transactions transaction.Stats
-	Contexts     int // response contexts in memory
+	Verdicts     [auth.NumVerdicts]uint64 // on credentials; Ready is none
+	Contexts     int                      // response contexts in memory
 	Branches     int
 	Targets      int
 	Waits        int    // names that targets or parked messages have searched or are searching
@@ -103,7 +105,7 @@ type Stats struct {
 // Stats reads them. Callers hold the shard's lock.
 func (c *Core) Stats() Stats {
 	return Stats{
-		counts: c.counts, Transactions: c.table.Stats(),
+		counts: c.counts, Transactions: c.table.Stats(), Verdicts: c.verifier.Counts(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
 		Followers: c.followers.Used(), Refusals: len(c.refusals.at), Forgotten: c.refusals.evicted,

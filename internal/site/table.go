@@ -21,6 +21,8 @@ type table struct {
 	realm string
 	state atomic.Pointer[map[string]*auth.HA1]
 	seen  int64 // sqlite.Users.Revision of state; of run only
+
+	faults atomic.Uint64 // reads that failed
 }
 
 func openTable(ctx context.Context, store *sqlite.Users, realm string) (*table, error) {
@@ -73,6 +75,7 @@ func (t *table) run(ctx context.Context, log *slog.Logger) {
 		case <-tick.C:
 		}
 		if err := t.read(ctx); err != nil && ctx.Err() == nil {
+			t.faults.Add(1)
 			log.Error("users in the store not read, those known stay in force", "realm", t.realm, "error", err)
 		}
 	}
