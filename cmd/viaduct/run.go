@@ -98,6 +98,7 @@ type sinks struct {
 	tracer  *observe.Tracer // nil: nobody is traced
 	admin   *admin.Server
 	socket  net.Listener // nil: no control socket
+	network net.Listener // nil: no admin block
 	reload  *reload.Reloader
 	site    *site.Site
 	manager host.Manager
@@ -145,6 +146,12 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 		e.Close()
 		return errors.Join(err, s.site.Close())
 	}
+	if cfg.Admin.Address.IsValid() {
+		if s.network, err = admin.ListenLoopback(cfg.Admin.Address); err != nil {
+			e.Close()
+			return errors.Join(err, closed(s.socket), s.site.Close())
+		}
+	}
 	if flags.trace.text != "" {
 		s.tracer = observe.NewTracer(flags.trace.Who)
 		e.Trace(s.tracer)
@@ -157,9 +164,17 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 	if len(args) > 0 {
 		about.Path, _ = filepath.Abs(cfg.File) // fails without a directory to be in; then there is none to tell
 	}
-	s.admin = newAdmin(about, threshold, cfg.Transactions, e, &s)
+	s.admin = newAdmin(about, threshold, cfg, e, &s)
 	announce(cmd.OutOrStdout(), log, e.Addresses(), cfg, demo)
 	return serve(e, s)
+}
+
+// closed closes a listener if there is one.
+func closed(l net.Listener) error {
+	if l == nil {
+		return nil
+	}
+	return l.Close()
 }
 
 // tellRows logs how far the store has been read, for a start that takes long.
@@ -168,8 +183,8 @@ func tellRows(log *slog.Logger) func(rows int) {
 }
 
 // newAdmin puts together what is told at the control socket.
-func newAdmin(about admin.About, threshold *slog.LevelVar, transactions int, e *engine.Engine, s *sinks) *admin.Server {
-	constants := observe.Constants{Version: about.Version, Transactions: transactions, Limits: about.Limits, Refused: s.reload.Refused, Site: s.site.Stats}
+func newAdmin(about admin.About, threshold *slog.LevelVar, cfg *config.Config, e *engine.Engine, s *sinks) *admin.Server {
+	constants := observe.Constants{Version: about.Version, Transactions: cfg.Transactions, Limits: about.Limits, Refused: s.reload.Refused, Site: s.site.Stats}
 	return admin.NewServer(admin.Config{
 		Status: func() admin.Status {
 			status := admin.StatusOf(about, threshold.Level().String(), clock.Wall(clock.Now()), e.Addresses(), e.Stats())
@@ -181,6 +196,7 @@ func newAdmin(about admin.About, threshold *slog.LevelVar, transactions int, e *
 			return admin.PartsOf(e.Addresses(), e.Stats(), s.site.Directory().Stats())
 		},
 		Bindings: s.site.Bindings(),
+		Token:    cfg.Admin.Token,
 		Metrics:  observe.NewRegistry(constants, e, s.notes),
 		Level:    threshold,
 		Log:      s.log,
@@ -224,6 +240,13 @@ func serve(e *engine.Engine, s sinks) error {
 		group.Go(func() {
 			if err := s.admin.Run(looking, s.socket); err != nil {
 				s.log.Error("control socket closed", "error", err)
+			}
+		})
+	}
+	if s.network != nil {
+		group.Go(func() {
+			if err := s.admin.RunNetwork(looking, s.network); err != nil {
+				s.log.Error("admin address closed", "error", err)
 			}
 		})
 	}

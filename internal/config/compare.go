@@ -112,7 +112,7 @@ func (c *Config) common(other *Config) (names []string) {
 func (l *loader) record(body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
 		switch b.Type {
-		case serverSpec.name, destinationsSpec.name:
+		case serverSpec.name, adminSpec.name, destinationsSpec.name:
 			l.recordSettings(b.Type, b.Body)
 		default:
 			l.config.said = append(l.config.said, saying{kind: b.Type, name: l.nameOf(b), text: l.plain(b.Body.SrcRange)})
@@ -184,6 +184,7 @@ func digest(s string) string {
 // stay keeps what holds for the life of the process as it is in the running
 // configuration, and notes what the file wants otherwise.
 func (l *loader) stay(running *Config) {
+	l.stayAdmin(running)
 	c := l.config
 	was, is := &running.Snapshot.Timers, &c.Snapshot.Timers
 	for _, t := range []struct {

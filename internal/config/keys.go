@@ -113,11 +113,13 @@ func (l *loader) secrets(a *hclsyntax.Attribute) (list [][]byte) {
 	return list
 }
 
-// hideSecrets notes what `secret` attributes say, before anything is reported.
+// hideSecrets notes what `secret` and `token` say, before anything is reported.
 func (l *loader) hideSecrets(body *hclsyntax.Body) {
 	for _, b := range body.Blocks {
-		if a := b.Body.Attributes["secret"]; a != nil {
-			l.secretRanges = append(l.secretRanges, a.Expr.Range())
+		for _, name := range []string{"secret", "token"} {
+			if a := b.Body.Attributes[name]; a != nil {
+				l.secretRanges = append(l.secretRanges, a.Expr.Range())
+			}
 		}
 	}
 }
@@ -133,7 +135,7 @@ func (l *loader) isSecret(rng hcl.Range) bool {
 }
 
 // secretText finds what a secret attribute says in a file that cannot be parsed.
-var secretText = regexp.MustCompile(`\bsecret\s*=\s*(\[[^\]]*|[^\n]*)`)
+var secretText = regexp.MustCompile(`\b(?:secret|token)\s*=\s*(\[[^\]]*|[^\n]*)`)
 
 // hideSecretText is hideSecrets for a file that cannot be parsed.
 func (l *loader) hideSecretText() {

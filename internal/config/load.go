@@ -37,6 +37,7 @@ type Config struct {
 	Nonces       *auth.Keys    // what digest challenges are signed with
 	// Streams are the settings of listeners, by flow.Listener; it may be shorter.
 	Streams   []transport.Settings
+	Admin     Admin
 	Resolvers []netip.AddrPort // DNS servers to ask; nil: those of the system
 
 	process []byte              // the secret of a process that has none configured
@@ -198,6 +199,7 @@ func (l *loader) load(body *hclsyntax.Body) {
 	l.readGroups(file)
 
 	l.server(server)
+	l.admin(file.first(adminSpec))
 	l.rules(file)
 	l.destinations(file.first(destinationsSpec))
 	if len(l.diags) == 0 {

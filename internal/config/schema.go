@@ -163,8 +163,7 @@ var (
 
 	fileSpec = &blockSpec{
 		blocks: []*blockSpec{
-			serverSpec, destinationsSpec, listenSpec, networkSpec, usersSpec, tableSpec, groupSpec, ruleSpec, routeSpec,
-			{name: "admin", later: true},
+			serverSpec, adminSpec, destinationsSpec, listenSpec, networkSpec, usersSpec, tableSpec, groupSpec, ruleSpec, routeSpec,
 			{name: "limit", later: true},
 			{name: "hook", later: true},
 			{name: "media", later: true},
