@@ -7,6 +7,7 @@
 //	viaduct ctl …          ask a running server
 //	viaduct user …         change who the users are
 //	viaduct registrations … look at registrations and change them
+//	viaduct dns URI        where does a URI lead?
 //	viaduct version
 //
 // Here flags are parsed, the parts wired to one another, and signals waited for;
@@ -75,7 +76,7 @@ Exit codes: 0 all went well, 1 a failure while running, 2 a wrong command line,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), reloadCommand(), ctlCommand(), userCommand(), registrationsCommand(), versionCommand())
+	root.AddCommand(runCommand(), checkCommand(), fmtCommand(), reloadCommand(), ctlCommand(), userCommand(), registrationsCommand(), dnsCommand(), versionCommand())
 	cmd, err := root.ExecuteContextC(context.Background())
 	if err == nil {
 		return 0

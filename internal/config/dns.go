@@ -3,6 +3,7 @@ package config
 import (
 	"net/netip"
 
+	"viaduct/internal/flow"
 	"viaduct/internal/resolve"
 )
 
@@ -18,4 +19,15 @@ func (c *Config) DNS() (servers []netip.AddrPort, hosts *resolve.Hosts, err erro
 		err = bad
 	}
 	return servers, hosts, err
+}
+
+// Speaks is what the listeners can send by, on which it depends where a name
+// leads (RFC 3263 §4.1).
+func (c *Config) Speaks() (s resolve.Set) {
+	for _, l := range c.Snapshot.Listeners {
+		if l.Protocol != flow.None && !l.Gone {
+			s = s.With(l.Protocol, l.Bind.Addr())
+		}
+	}
+	return s
 }

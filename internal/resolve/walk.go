@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"viaduct/internal/clock"
 	"viaduct/internal/flow"
@@ -24,8 +25,9 @@ type walk struct {
 // Step is one lookup of a walk, for people.
 type Step struct {
 	Question Question
-	Records  []Record // the answer
-	Err      error    // or why there is none
+	Records  []Record      // the answer
+	Err      error         // or why there is none
+	TTL      time.Duration // how long that is used; 0 for a failure
 }
 
 // Walk looks q up as Ask does, in the goroutine of the caller, which waits, and
@@ -288,7 +290,7 @@ func (w *walk) ask(ctx context.Context, questions ...Question) []answer {
 			w.until = min(w.until, r.now().Add(r.limits.Failure)) // what was found without it is soon looked at again
 		}
 		if w.see != nil {
-			w.see(Step{q, a.records, a.err})
+			w.see(Step{q, a.records, a.err, max(a.until.Sub(r.now()), 0)})
 		}
 	}
 	return answers
