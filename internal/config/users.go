@@ -27,12 +27,19 @@ type HTTPUsers struct {
 	Cache   time.Duration // 60s: how long an answer is good
 }
 
+// maxRealms is how many realms a request can be marked as proven for: a bit each.
+const maxRealms = 64
+
 // readUsers reads all users blocks.
 func (l *loader) readUsers(file *block, server *block) {
 	shown := map[string]hcl.Range{}
 	file.each(usersSpec, func(b *block) {
 		if _, twice := l.realms[b.label]; twice {
 			l.report(b.labelR, "", "second users named %q", b.label)
+			return
+		}
+		if len(l.config.Users) == maxRealms {
+			l.report(b.labelR, "", "more than %d users blocks", maxRealms)
 			return
 		}
 		r := &policy.Realm{Name: b.label, ID: len(l.config.Users), Algorithms: l.algorithms(b)}

@@ -76,10 +76,14 @@ func (c *Core) identified(m *sip.Message, r *policy.Realm, realm *auth.Realm) {
 }
 
 // recognise notes again who was authenticated when the request came: for texts of
-// its rule that are evaluated later.
+// its rule that are evaluated later. What other credentials claim was never
+// proven, and is not read.
 func (c *Core) recognise(now clock.Instant, rq *request) {
 	c.facts.Users = c.facts.Users[:0]
 	for i, realm := range rq.snap.Realms {
+		if rq.proven&(1<<i) == 0 {
+			continue
+		}
 		for _, role := range [...]auth.Role{auth.UAS, auth.Proxy} {
 			verdict := c.verifier.Find(now, rq.m, role, realm, rq.from.Remote.Addr(), &c.credentials)
 			if verdict != auth.Absent && len(c.credentials.User) > 0 {

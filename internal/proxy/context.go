@@ -57,6 +57,7 @@ type open struct {
 	edits   []byte      // of the header fields of each copy
 	end     *policy.End // that is being carried out; nil inside a dialog
 	path    registrar.EdgePath
+	proven  uint64 // the realms that the request was authenticated for, a bit each
 	set     uint32 // first Target of the set, in the order of trial, +1
 	group   group  // the targets being called
 	rounds  uint16 // redirections and further ends that made targets
@@ -130,7 +131,7 @@ func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
 	}
 	rc.rule, rc.end, rc.at, rc.way, rc.loop = rq.rule, rq.end, rq.at, rq.way, rq.loop
 	rc.dialog, rc.own, rc.breadth = rq.cookie, rq.own, rq.breadth
-	rc.path = rq.path
+	rc.path, rc.proven = rq.path, rq.proven
 	rc.edits = c.bytes.Copy(c.appendEdits(c.text[:0]))
 	if rq.way.uri != nil { // it lives in the scratch of this step
 		rc.way.uri = c.bytes.Copy(rq.way.uri)

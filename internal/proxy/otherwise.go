@@ -61,7 +61,7 @@ func (c *Core) retake(now clock.Instant, rc *ResponseContext) *request {
 	rq := &c.rq
 	*rq = request{
 		m: m, from: server.Flow, snap: rc.snap, server: server, method: m.Method(), context: rc,
-		way: rc.way, loop: rc.loop, breadth: rc.breadth, cookie: rc.dialog, own: rc.own, rule: rc.rule, at: rc.at, end: rc.end,
+		way: rc.way, loop: rc.loop, breadth: rc.breadth, cookie: rc.dialog, own: rc.own, rule: rc.rule, at: rc.at, end: rc.end, proven: rc.proven,
 	}
 	rq.readURI()
 	c.recognise(now, rq)
