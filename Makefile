@@ -9,7 +9,11 @@ FUZZTIME ?= 30s
 BUILDVCS := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo auto || echo false)
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help build run test gate sipp bench microbench fuzz fmt clean
+# $(call install,CHECK,PACKAGE) installs a Debian package unless CHECK finds what it has.
+install = { $(1); } >/dev/null 2>&1 || { set -ex; $(SUDO) apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $(2); }
+
+.PHONY: help build run test gate peers sipp bench microbench fuzz fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +26,7 @@ run: build ## build it and run the built-in configuration on 127.0.0.1:5060
 
 # The race detector makes sync.Pool forget things at random, so that what must not
 # allocate is tested without it.
-test: sipp gate ## the gate, all tests with the race detector, calls through the built program
+test: peers gate ## the gate, all tests with the race detector, calls through the built program
 	$(GO) test -race -skip Alloc ./...
 	$(GO) test -run Alloc ./sip/... ./internal/...
 
@@ -32,9 +36,17 @@ gate: ## go vet, gofumpt, staticcheck
 	if [ -n "$$unformatted" ]; then echo "gofumpt: run make fmt for:"; echo "$$unformatted"; exit 1; fi
 	$(GO) tool staticcheck ./...
 
+peers: sipp ## install sipp, nsd, Chromium, baresip and the packages of e2e/browser where they are missing
+	@$(call install,command -v nsd || test -x /usr/sbin/nsd,nsd)
+	@$(call install,command -v chromium,chromium)
+	@$(call install,command -v baresip,baresip-core)
+	@$(call install,command -v npm,npm)
+	@cmp -s e2e/browser/package-lock.json e2e/browser/node_modules/.lock || { \
+		npm --prefix e2e/browser ci --ignore-scripts --no-audit --no-fund && \
+		cp e2e/browser/package-lock.json e2e/browser/node_modules/.lock; }
+
 sipp: ## install sipp, the SIP load generator, when it is missing (Debian and its kin)
-	@command -v sipp >/dev/null 2>&1 || { set -ex; $(SUDO) apt-get update -qq; \
-		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends sip-tester; }
+	@$(call install,command -v sipp,sip-tester)
 
 microbench: ## the benchmarks of the packages
 	$(GO) test -run '^$$' -bench . -benchmem ./...
