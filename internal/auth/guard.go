@@ -12,7 +12,7 @@ import (
 
 // GuardConfig are the bounds of a Guard. A zero field means its default.
 type GuardConfig struct {
-	Nonces  int           // nonces in use that are remembered; default 65536 (2 MiB)
+	Nonces  int           // nonces in use that are remembered; default 262144 (8 MiB, as far as they are touched): an avalanche of 100,000 phones fits
 	Marks   int           // accounts and sources with wrong guesses that are remembered, each; default 16384
 	Guesses int           // wrong guesses a second for an account, and from a source; default 20
 	Known   time.Duration // how long an account that came right from a source is known there; default 1h
@@ -47,7 +47,7 @@ func NewGuard(c GuardConfig, now clock.Instant) *Guard {
 	for _, f := range []struct {
 		at    *int
 		value int
-	}{{&c.Nonces, 1 << 16}, {&c.Marks, 1 << 14}, {&c.Guesses, 20}} {
+	}{{&c.Nonces, 1 << 18}, {&c.Marks, 1 << 14}, {&c.Guesses, 20}} {
 		if *f.at == 0 {
 			*f.at = f.value
 		}

@@ -156,12 +156,12 @@ func TestTheGuardTellsHowFullItIs(t *testing.T) {
 	b.want(b.give(b.answer()), Good)
 	b.guess("bob", 100)
 	got := b.guard.Stats(b.now)
-	want := GuardStats{Nonces: 1, MaxNonces: 1 << 16, Accounts: 1, Sources: 1, Friends: 1, MaxMarks: 1 << 14, Blocked: 1}
+	want := GuardStats{Nonces: 1, MaxNonces: 1 << 18, Accounts: 1, Sources: 1, Friends: 1, MaxMarks: 1 << 14, Blocked: 1}
 	if got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	b.now = b.now.Add(2 * time.Hour)
-	want = GuardStats{MaxNonces: 1 << 16, MaxMarks: 1 << 14, Blocked: 1}
+	want = GuardStats{MaxNonces: 1 << 18, MaxMarks: 1 << 14, Blocked: 1}
 	if got := b.guard.Stats(b.now); got != want {
 		t.Errorf("later: got %+v, want %+v", got, want)
 	}
