@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 
@@ -22,6 +23,12 @@ import (
 
 // inside marks the process that runs in the namespace.
 const inside = "VIADUCT_E2E_INSIDE"
+
+// needed are the programs that the tests call with, and their packages.
+var needed = map[string]string{
+	"sipp": "sip-tester", "baresip": "baresip-core", "linphonec": "linphone-cli",
+	"ip": "iproute2", "nft": "nftables", "nsenter": "util-linux",
+}
 
 // binary is the program under test, built by TestMain.
 var binary string
@@ -33,7 +40,7 @@ func TestMain(m *testing.M) {
 		}
 		fmt.Fprintln(os.Stderr, "e2e: no network namespace of our own here: port 5060 of 127.0.0.1 must be free")
 	}
-	os.Exit(run(m))
+	os.Exit(runAll(m))
 }
 
 // rerun runs this test program again in a new network namespace. ok is false
@@ -55,16 +62,22 @@ func rerun() (code int, ok bool) {
 	return child.ProcessState.ExitCode(), true
 }
 
-func run(m *testing.M) int {
+func runAll(m *testing.M) int {
 	if os.Getenv(inside) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e: loopback:", err)
 			return 1
 		}
+		if err := wireUp(); err != nil {
+			fmt.Fprintln(os.Stderr, "e2e: a network for phones:", err)
+			return 1
+		}
 	}
-	if _, err := exec.LookPath("sipp"); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e: sipp is missing; `make test` installs it (Debian: apt-get install sip-tester)")
-		return 1
+	for program, debian := range needed {
+		if _, err := exec.LookPath(program); err != nil {
+			fmt.Fprintf(os.Stderr, "e2e: %s is missing; `make test` installs it (Debian: apt-get install %s)\n", program, debian)
+			return 1
+		}
 	}
 	dir, err := os.MkdirTemp("", "viaduct-e2e-")
 	if err != nil {
@@ -73,7 +86,8 @@ func run(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // the system cleans what is left
 	binary = filepath.Join(dir, "viaduct")
-	build := exec.Command("go", "build", "-race", "-buildvcs=false", "-o", binary, "viaduct/cmd/viaduct")
+	race := strconv.FormatBool(os.Getenv(measuring) == "") // it would be what is measured
+	build := exec.Command("go", "build", "-race="+race, "-buildvcs=false", "-o", binary, "viaduct/cmd/viaduct")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "e2e: build: %v\n%s", err, out)
 		return 1
