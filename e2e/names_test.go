@@ -293,8 +293,8 @@ gw A `+at(3)+"\n")
 
 // A name with SIPS+D2T is called by TLS, and its server has to be the host of the
 // URI: the name that was looked up, whatever the target of SRV is called. What
-// follows in the dialog of a sip URI goes to the port in the Record-Route of the
-// server behind, where it has UDP, too.
+// follows in the dialog comes by TLS, too, because the server behind advertises
+// that name.
 //
 // Proves: NH-1
 func TestTLSByTheServiceOfAName(t *testing.T) {
@@ -306,18 +306,19 @@ func TestTLSByTheServiceOfAName(t *testing.T) {
 	}
 	chain, key := ca.Write(dir, "behind", nil, "example.test")
 	dns := nameServer(t, at(53), `@ NAPTR 10 10 "s" "SIPS+D2T" "" _sips._tcp
-_sips._tcp SRV 10 10 5071 gw
+_sips._tcp SRV 10 10 5061 gw
 gw A `+at(4)+`
 wrong NAPTR 10 10 "s" "SIPS+D2T" "" _sips._tcp.wrong
-_sips._tcp.wrong SRV 10 10 5071 gw
+_sips._tcp.wrong SRV 10 10 5061 gw
 `)
 	const behind = `
 listen "tls" {
-  address     = "%[1]s:5071"
+  address     = "%[1]s:5061"
+  advertise   = "example.test"
   certificate = "%[3]s"
   key         = "%[4]s"
 }
-listen "udp" { address = "%[1]s:5071" }
+listen "udp" { address = "%[1]s:5060" }
 rule "all" { send = "sip:bob@%[2]s:5070" }
 `
 	start(t, configure(t, behind, at(4), at(3), chain, key))
@@ -338,9 +339,11 @@ rule "wrong" {
 rule "all" { send = "sip:bob@example.test" }
 `
 	start(t, configure(t, front, dns, at(2), own, ownKey, trusted))
-	uas := callee(t, calleeXML, at(3), calls)
-	caller(t, callerXML, at(5), at(2)+":5060", at(3)+":5070", calls, rate).succeed(t, calls)
-	uas.succeed(t, calls)
+	for calling, called := range map[string]string{callerXML: calleeXML, longCallerXML: longCalleeXML} {
+		uas := callee(t, called, at(3), calls)
+		caller(t, calling, at(5), at(2)+":5060", at(3)+":5070", calls, rate).succeed(t, calls)
+		uas.succeed(t, calls)
+	}
 	if got := startSipp(t, callerXML, "-i", at(6), "-p", "5080", "-rsa", at(2)+":5060", "-s", "wrong", "-m", "1",
 		at(3)+":5070").wait(t); got.failed != 1 {
 		t.Errorf("a call to a server with a certificate for another name: %+v, want it to fail", got)

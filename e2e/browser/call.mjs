@@ -1,11 +1,13 @@
 // Drives phones in headless Chromium, as one JSON argument says, and prints what
 // they saw as JSON:
 //
+//   chromium  the program
 //   page      where the page of the phone is
 //   socket    the WebSocket of the server
 //   phones    [{user, domain, password}], each in a browser context of its own;
 //             all but the first answer
-//   target    who is called by the first; without one it is called itself
+//   target    who is called by the first
+//   packets   how many of sound have to go each way
 //   patience  milliseconds that everything together may take
 import { chromium } from 'playwright-core';
 
