@@ -115,9 +115,17 @@ func newExchange(t *testing.T, addr string, users ...string) *exchange {
 	return x
 }
 
-// browsers registers users in a browser, each in a context of its own, has the
-// first call target, and returns how the sound of each went.
-func (x *exchange) browsers(t *testing.T, target string, users ...string) []sound {
+// browserRun is a browser in which users register and one call is made.
+type browserRun struct {
+	*exec.Cmd
+	users       []string
+	out, errout transcript
+	ended       chan struct{}
+}
+
+// browsers registers users in a browser, each in a context of its own, and has the
+// first call target, or be called when there is none.
+func (x *exchange) browsers(t *testing.T, target string, users ...string) *browserRun {
 	t.Helper()
 	j := browserJob{
 		Chromium: chromium(t), Page: "https://" + x.addr + ":8443/", Socket: "wss://" + x.addr + ":8443/",
@@ -130,31 +138,47 @@ func (x *exchange) browsers(t *testing.T, target string, users ...string) []soun
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errout transcript
-	node := exec.Command("node", "browser/call.mjs", string(argument))
-	node.Stderr = &errout
-	node.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	out, err := node.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, errout.String())
+	b := &browserRun{users: users, ended: make(chan struct{})}
+	b.Cmd = exec.Command("node", "browser/call.mjs", string(argument))
+	b.Stdout, b.Stderr = &b.out, &b.errout
+	b.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if err := b.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = b.Wait() // ProcessState tells
+		close(b.ended)
+	}()
+	t.Cleanup(func() {
+		_ = b.Process.Signal(syscall.SIGTERM) // it may have ended
+		<-b.ended
+	})
+	return b
+}
+
+// sounds waits for the end of the call, and checks how the sound of each went.
+func (b *browserRun) sounds(t *testing.T) {
+	t.Helper()
+	<-b.ended // it ends by itself after patience
+	if b.ProcessState.ExitCode() != 0 {
+		t.Fatalf("%v\n%s", b.ProcessState, b.errout.String())
 	}
 	var seen struct {
 		Registered []string `json:"registered"`
 		Media      []sound  `json:"media"`
 	}
-	if err := json.Unmarshal(out, &seen); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	if err := json.Unmarshal([]byte(b.out.String()), &seen); err != nil {
+		t.Fatalf("%v: %s", err, b.out.String())
 	}
 	for i, m := range seen.Media {
 		if m.Sent < packets || m.Received < packets || m.DTLS != "connected" || m.SRTP == "" {
-			t.Errorf("%s: %+v, want %d packets each way by DTLS-SRTP", users[i], m, packets)
+			t.Errorf("%s: %+v, want %d packets each way by DTLS-SRTP", b.users[i], m, packets)
 		}
-		t.Logf("%s: %+v", users[i], m)
+		t.Logf("%s: %+v", b.users[i], m)
 	}
-	if len(seen.Media) != len(users) || len(seen.Registered) != len(users) {
-		t.Errorf("%d browsers registered and %d had a call, want %d", len(seen.Registered), len(seen.Media), len(users))
+	if n := len(b.users); len(seen.Media) != n || len(seen.Registered) != n {
+		t.Errorf("%d browsers registered and %d had a call, want %d", len(seen.Registered), len(seen.Media), n)
 	}
-	return seen.Media
 }
 
 // chromium finds the browser, or skips the test without one.
@@ -187,15 +211,15 @@ func TestABrowserCallsABrowser(t *testing.T) {
 	needChromium(t)
 	at := network(t)
 	x := newExchange(t, at(1), "alice", "bob")
-	x.browsers(t, "sip:bob@phones.test", "alice", "bob")
+	x.browsers(t, "sip:bob@phones.test", "alice", "bob").sounds(t)
 	if n := x.status(t).Panics; n != 0 {
 		t.Errorf("%d panics", n)
 	}
 }
 
 // A browser calls a baresip that has registered over UDP and knows ICE and
-// DTLS-SRTP.
-func TestABrowserCallsAPhoneOnUDP(t *testing.T) {
+// DTLS-SRTP; and is called by one, by the connection that it has opened.
+func TestABrowserAndAPhoneOnUDPCallEachOther(t *testing.T) {
 	t.Parallel()
 	needChromium(t)
 	if os.Getenv(inside) == "" {
@@ -203,14 +227,22 @@ func TestABrowserCallsAPhoneOnUDP(t *testing.T) {
 	}
 	at := network(t)
 	x := newExchange(t, at(1), "alice", "carol")
-	b := icePhone(t, x, at(2), "carol")
-	until(t, "carol registers", func() bool { return strings.Contains(b.String(), "200 OK") })
-	x.browsers(t, "sip:carol@phones.test", "alice")
+	registered := func(user string) func() bool {
+		return func() bool {
+			return exec.Command(binary, "registrations", "show", user+"@phones.test", "--socket", x.socket).Run() == nil
+		}
+	}
+	icePhone(t, x, at(2), "carol")
+	until(t, "carol registers", registered("carol"))
+	x.browsers(t, "sip:carol@phones.test", "alice").sounds(t)
+	b := x.browsers(t, "", "alice")
+	until(t, "alice registers", registered("alice"))
+	icePhone(t, x, at(3), "carol", "-e", "/dial sip:alice@phones.test")
+	b.sounds(t)
 }
 
-// icePhone starts a baresip at addr that answers whoever calls, and returns what it
-// prints.
-func icePhone(t *testing.T, x *exchange, addr, user string) *transcript {
+// icePhone starts a baresip at addr that answers whoever calls.
+func icePhone(t *testing.T, x *exchange, addr, user string, args ...string) {
 	t.Helper()
 	program, err := exec.LookPath("baresip")
 	if err != nil {
@@ -244,7 +276,7 @@ module_app menu.so
 		}
 	}
 	out := new(transcript)
-	cmd := exec.Command(program, "-f", dir, "-v", "-s")
+	cmd := exec.Command(program, append([]string{"-f", dir, "-v", "-s"}, args...)...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -257,5 +289,4 @@ module_app menu.so
 			t.Logf("baresip:\n%s", out.String())
 		}
 	})
-	return out
 }

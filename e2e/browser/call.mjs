@@ -6,7 +6,7 @@
 //   socket    the WebSocket of the server
 //   phones    [{user, domain, password}], each in a browser context of its own;
 //             all but the first answer
-//   target    who is called by the first
+//   target    who is called by the first; without one it is called itself
 //   packets   how many of sound have to go each way
 //   patience  milliseconds that everything together may take
 import { chromium } from 'playwright-core';
@@ -41,7 +41,7 @@ try {
   const [caller, callee] = pages;
   const all = (f, ...args) => Promise.all(pages.map((p) => p.evaluate(f, ...args)));
   await Promise.all([
-    caller.evaluate((t) => window.phone.call(t), job.target),
+    caller.evaluate((t) => (t ? window.phone.call(t) : window.phone.called()), job.target),
     callee?.evaluate(() => window.phone.called()),
   ]);
   seen.media = await all((n) => window.phone.media(n), job.packets);
