@@ -139,7 +139,12 @@ func (c *Core) resume(now clock.Instant, w *wait, fx *effect.List) {
 	c.endWait(w)
 	rc.wait = 0
 	server := c.table.Server(rc.server)
-	if server == nil || rc.phase != searching {
+	switch {
+	case rc.phase != searching: // cancelled, and answered for that
+		return
+	case server == nil: // it took so long that nobody waits for an answer
+		c.settle(rc)
+		c.closeIfOver(rc)
 		return
 	}
 	c.signer.use(rc.snap.Keys)

@@ -64,6 +64,12 @@ func (c *Core) Stored(now clock.Instant, h effect.Handle, err error, fx *effect.
 	c.endWait(w)
 	rc.wait = 0
 	server := c.table.Server(rc.server)
+	if server == nil { // the store took so long that nobody waits for an answer
+		c.counts.LateAnswers++
+		c.settle(rc)
+		c.closeIfOver(rc)
+		return
+	}
 	c.signer.use(rc.snap.Keys)
 	c.registrar.Use(rc.snap.GRUUs)
 	m := c.keptRequest(rc)

@@ -421,6 +421,27 @@ func TestRegisterWaitsForTheStore(t *testing.T) {
 	}
 }
 
+// A store that answers when the transaction is long over finds nobody, and harms
+// nothing.
+func TestTheStoreAnswersTooLate(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, office)
+	d.snap.Directory = location.New(location.Config{
+		Store: &heldStore{}, Now: func() clock.Instant { return d.now }, Wall: func() time.Time { return time.Unix(1_800_000_000, 0) },
+	}, nil)
+	const start = "REGISTER sip:example.org SIP/2.0"
+	challenge := d.one(d.receive(bobAt, d.compose(start, d.registerLines("bob")...)))
+	d.receive(bobAt, d.compose(start, d.registerLines("bob", "Contact: <sip:bob@203.0.113.7>",
+		d.answerTo(challenge, "Authorization", "bob", "secret", "REGISTER", "sip:example.org"))...))
+	d.pass(5 * time.Minute)
+	d.fx.Reset()
+	d.core.Stored(d.now, effect.MakeHandle(0, 0, 1), nil, &d.fx)
+	d.silent(d.sends())
+	if !d.core.Idle() {
+		t.Errorf("left: %+v", d.core.Stats())
+	}
+}
+
 // RFC 5626 §5.3: a phone behind NAT is reached by its flow, though its Contact
 // says otherwise.
 func TestAPhoneBehindNAT(t *testing.T) {
