@@ -36,10 +36,13 @@ gate: ## go vet, gofumpt, staticcheck
 	if [ -n "$$unformatted" ]; then echo "gofumpt: run make fmt for:"; echo "$$unformatted"; exit 1; fi
 	$(GO) tool staticcheck ./...
 
-peers: sipp ## install sipp, nsd, Chromium, baresip and the packages of e2e/browser where they are missing
+peers: sipp ## install sipp, nsd, Chromium, phones, nftables and the packages of e2e/browser where they are missing
 	@$(call install,command -v nsd || test -x /usr/sbin/nsd,nsd)
 	@$(call install,command -v chromium,chromium)
 	@$(call install,command -v baresip,baresip-core)
+	@$(call install,command -v linphonec,linphone-cli)
+	@$(call install,command -v ip,iproute2)
+	@$(call install,command -v nft || test -x /usr/sbin/nft,nftables)
 	@$(call install,command -v npm,npm)
 	@cmp -s e2e/browser/package-lock.json e2e/browser/node_modules/.lock || { \
 		npm --prefix e2e/browser ci --ignore-scripts --no-audit --no-fund && \
