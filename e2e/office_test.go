@@ -35,11 +35,11 @@ type office struct {
 // ip runs the command of that name, in the namespace of a process unless pid is 0.
 func ip(t *testing.T, pid int, format string, args ...any) {
 	t.Helper()
-	run(t, pid, append([]string{"ip"}, strings.Fields(fmt.Sprintf(format, args...))...)...)
+	execute(t, pid, append([]string{"ip"}, strings.Fields(fmt.Sprintf(format, args...))...)...)
 }
 
-// run runs a command to its end.
-func run(t *testing.T, pid int, args ...string) {
+// execute runs a command to its end.
+func execute(t *testing.T, pid int, args ...string) {
 	t.Helper()
 	if out, err := inNamespace(pid, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
