@@ -116,7 +116,7 @@ var proxyFamilies = []family{
 	count("large_requests_by_tcp_total", "Requests above 1300 bytes sent by TCP instead of UDP (RFC 3261 §18.1.1).", func(s *engine.Stats) uint64 { return s.Proxy.LargeByStream }),
 	count("large_requests_by_udp_total", "Of these sent again by UDP, because TCP failed.", func(s *engine.Stats) uint64 { return s.Proxy.LargeByDatagram }),
 	level("tcp_refusals", "Places remembered for 10 minutes because TCP failed for a large request.", func(s *engine.Stats) int { return s.Proxy.Refusals }),
-	count("tcp_refusals_forgotten_total", "Of these forgotten sooner, for want of room.", func(s *engine.Stats) uint64 { return s.Proxy.Forgotten }),
+	count("tcp_refusals_forgotten_total", "Of these, and of next hops that had failed, forgotten sooner for want of room.", func(s *engine.Stats) uint64 { return s.Proxy.Forgotten }),
 	level("flows_waited_on", "Connections on which a branch waits because they are its only way.", func(s *engine.Stats) int { return s.Proxy.Followers }),
 	count("unanswered_total", "Requests other than INVITE that nobody answered (RFC 4320).", func(s *engine.Stats) uint64 { return s.Proxy.Unanswered }),
 	count("overload_refused_total", "Requests refused with 503 because there were as many transactions as there may be.", func(s *engine.Stats) uint64 { return s.Proxy.Full }),

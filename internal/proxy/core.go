@@ -51,7 +51,8 @@ type Core struct {
 	ended     []uint32           // those of flows that are gone, in the order of their ends
 	more      wheel.Timer        // when the next of those are told
 	larges    slab.Slots[large]
-	refusals  refusals
+	refusals  places // where TCP failed for a large request
+	avoided   places // next hops that have failed lately
 
 	asked     uint32 // questions put: the generation of each
 	parkedNow int

@@ -36,6 +36,7 @@ func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
 		return
 	}
 	c.counts.Unreachable++
+	c.avoid(now, b, &client.Hop)
 	fx.Note(effect.Note{Kind: effect.NoteUnreachable, Peer: client.Hop, Detail: "the transport could not deliver"})
 	rc, status := c.contexts.At(b.context), 503
 	c.leaveFlow(rc, b)

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"net/netip"
 	"time"
 
 	"viaduct/internal/clock"
@@ -30,6 +29,8 @@ const (
 	largeRequest = 1300
 	// connectWithin is how long a large request waits for a connection.
 	connectWithin = time.Second
+	// refusedFor is how long a place is remembered where TCP failed for one.
+	refusedFor = 10 * time.Minute
 )
 
 // large is what a branch keeps of a large request until there is a response: the
@@ -57,7 +58,7 @@ func (c *Core) start(now clock.Instant, rc *ResponseContext, b *Branch, client *
 // streamFor is the hop by TCP to where hop leads by UDP, unless that has been
 // refused lately. A listener at the address of the UDP one is preferred.
 func (c *Core) streamFor(now clock.Instant, s *Snapshot, hop flow.Hop) (flow.Hop, bool) {
-	if hop.Protocol != flow.UDP || s.LargeDatagrams || hop.Remote.Addr().IsMulticast() || c.refusals.lately(now, hop.Remote) {
+	if hop.Protocol != flow.UDP || s.LargeDatagrams || hop.Remote.Addr().IsMulticast() || c.refusals.has(now, hop.Remote) {
 		return hop, false
 	}
 	found, bind := -1, s.Listeners[hop.Listener].Bind
@@ -101,7 +102,7 @@ func (c *Core) restart(now clock.Instant, client *transaction.Client, b *Branch,
 		return false
 	}
 	l := c.larges.At(b.large - 1)
-	c.refusals.add(now, l.hop.Remote)
+	c.refusals.add(l.hop.Remote, now.Add(refusedFor))
 	if c.contexts.At(b.context).phase != searching { // cancelled meanwhile: it has never arrived
 		return false
 	}
@@ -123,44 +124,4 @@ func (c *Core) landed(b *Branch) {
 	c.larges.Give(b.large - 1)
 	b.large = 0
 	c.unfollow(b)
-}
-
-// refusals remembers where TCP failed for a large request.
-type refusals struct {
-	at      map[netip.AddrPort]clock.Instant
-	order   []netip.AddrPort // a ring of what is in the map
-	oldest  int
-	evicted uint64
-}
-
-const (
-	refusedFor  = 10 * time.Minute
-	maxRefusals = 1024 // in a shard, some 100 KiB
-)
-
-// lately reports whether TCP to a failed in the last 10 minutes.
-func (r *refusals) lately(now clock.Instant, a netip.AddrPort) bool {
-	at, ok := r.at[a]
-	return ok && now.Sub(at) < refusedFor
-}
-
-// add notes that TCP to a failed. At the bound the oldest makes room; it is asked
-// again a little sooner then.
-func (r *refusals) add(now clock.Instant, a netip.AddrPort) {
-	if r.at == nil {
-		r.at = map[netip.AddrPort]clock.Instant{}
-	}
-	if _, known := r.at[a]; !known {
-		if len(r.order) < maxRefusals {
-			r.order = append(r.order, a)
-		} else {
-			if was := r.order[r.oldest]; r.lately(now, was) {
-				r.evicted++
-			}
-			delete(r.at, r.order[r.oldest])
-			r.order[r.oldest] = a
-			r.oldest = (r.oldest + 1) % maxRefusals
-		}
-	}
-	r.at[a] = now
 }

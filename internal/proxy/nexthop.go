@@ -20,7 +20,7 @@ func (c *Core) hopOf(now clock.Instant, rc *ResponseContext, e *edits, t *Target
 	case t.direct:
 		return e.secured(c.permit(rc, e.arrival, t.flow))
 	case t.search != 0:
-		return c.nextOf(rc, e.arrival, t)
+		return c.nextOf(now, rc, e.arrival, t)
 	}
 	next := &e.uri
 	switch {

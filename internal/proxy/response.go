@@ -65,6 +65,9 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 		if rc.phase == answered {
 			return
 		}
+		if status == 503 {
+			c.heed(now, b, &client.Hop, m)
+		}
 		if status == 503 && c.tryNextHop(now, rc, b, nil, fx) { // RFC 3263 §4.3
 			return
 		}

@@ -97,7 +97,8 @@ type Stats struct {
 	ParkedNow    int    // messages that wait without a transaction
 	Followers    int    // flows that a branch waits on
 	Refusals     int    // places known to refuse TCP
-	Forgotten    uint64 // of these forgotten before their time, at the bound
+	Avoided      int    // next hops that have failed lately
+	Forgotten    uint64 // of both forgotten before their time, at the bound
 	InSetup      int    // without a final response
 	Bytes        int    // kept message bytes of contexts
 }
@@ -108,7 +109,7 @@ func (c *Core) Stats() Stats {
 		counts: c.counts, Transactions: c.table.Stats(), Verdicts: c.verifier.Counts(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
-		Followers: c.followers.Used(), Refusals: len(c.refusals.at), Forgotten: c.refusals.evicted,
+		Followers: c.followers.Used(), Refusals: len(c.refusals.until), Avoided: len(c.avoided.until), Forgotten: c.refusals.evicted + c.avoided.evicted,
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

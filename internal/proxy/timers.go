@@ -113,6 +113,7 @@ func (c *Core) silent(now clock.Instant, b *Branch, fx *effect.List) {
 	c.signer.use(rc.snap.Keys)
 	c.concluded(rc, b)
 	c.counts.Silent++
+	c.avoid(now, b, &client.Hop)
 	if rc.invite {
 		c.table.Cancel(now, client, nil, fx)
 	}
@@ -143,6 +144,9 @@ func (c *Core) transactionDue(now clock.Instant, tm *wheel.Timer, fx *effect.Lis
 	client, _, verdict := c.table.Fire(now, tm, fx)
 	switch verdict {
 	case transaction.TimedOut: // §16.7: like a 408
+		if !client.Provisional() {
+			c.avoid(now, c.branches.At(client.User-1), &client.Hop)
+		}
 		fx.Note(effect.Note{Kind: effect.NoteTimeout, Peer: client.Hop, Detail: "no final response"})
 		c.lost(now, c.branches.At(client.User-1), 408, fx)
 	case transaction.Ended:

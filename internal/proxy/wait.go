@@ -81,7 +81,7 @@ func (c *Core) lookUp(now clock.Instant, rc *ResponseContext, e *edits, q resolv
 		fx.Ask(effect.AskResolve, 0, q.AppendTo(c.query[:0]))
 	}
 	w.hops = hops.Iterator(c.walkSeed(rc, e.m))
-	return c.nextOf(rc, e.arrival, t)
+	return c.nextOf(now, rc, e.arrival, t)
 }
 
 // known reads what is known of a name; an answer that has just come counts even
@@ -114,19 +114,32 @@ func (c *Core) walkSeed(rc *ResponseContext, m *sip.Message) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-// nextOf is the next hop of the name of t that may be tried.
-func (c *Core) nextOf(rc *ResponseContext, arrival flow.Flow, t *Target) (hop flow.Hop, status int) {
+// nextOf is the next hop of the name of t that may be tried. One that has failed
+// lately is passed by as long as there is another. What is forwarded without a
+// transaction goes the same way each time, whatever has happened (§16.11).
+func (c *Core) nextOf(now clock.Instant, rc *ResponseContext, arrival flow.Flow, t *Target) (hop flow.Hop, status int) {
 	w := c.waits.At(t.search - 1)
 	last := 408 // §16.6 step 7
+	avoided, after := flow.Hop{}, w.hops
 	for {
 		p, to, ok := w.hops.Next()
-		if !ok {
+		switch {
+		case !ok && !avoided.IsZero():
+			w.hops = after
+			return avoided, 0
+		case !ok:
 			return flow.Hop{}, last
 		}
-		if hop, status = c.hopTo(rc, arrival, p, to, t); status == 0 {
+		if hop, status = c.hopTo(rc, arrival, p, to, t); status != 0 {
+			last = status
+			continue
+		}
+		if rc == &c.once || !c.avoided.has(now, to) {
 			return hop, 0
 		}
-		last = status
+		if avoided.IsZero() {
+			avoided, after = hop, w.hops
+		}
 	}
 }
 

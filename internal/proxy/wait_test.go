@@ -337,3 +337,45 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 		t.Errorf("left: %+v", s.core.Stats())
 	}
 }
+
+// RFC 3261 §21.5.4, RFC 4321 §1.3: what failed lately is passed by as long as
+// there is another: after silence and errors for half a minute, after a 503 for
+// as long as it asks; a 503 that asks for nothing is forgotten.
+// Proves: NH-13, NH-23, NI-6
+func TestHopsThatFailedArePassedBy(t *testing.T) {
+	t.Parallel()
+	known := names{"bob.example.com": func() (resolve.Hops, resolve.State) { return hopsOf(bobAt, carolAt), resolve.Hit }}
+	for _, c := range []struct {
+		name string
+		fail func(s *stage, x sent)
+		want string
+		wait time.Duration // until it is tried again
+	}{
+		{"silence", func(s *stage, _ sent) { s.pass(4100 * time.Millisecond) }, carolAt, 63 * time.Second},
+		{"error", func(s *stage, x sent) { s.fx.Reset(); s.Broken(s.now, x.about, &s.fx) }, carolAt, 31 * time.Second},
+		{"503 with Retry-After", func(s *stage, x sent) {
+			s.receive(bobAt, answer(x, "503 Service Unavailable", "Retry-After: 120 (lunch)"))
+		}, carolAt, 121 * time.Second},
+		{"503", func(s *stage, x sent) { s.receive(bobAt, answer(x, "503 Service Unavailable")) }, bobAt, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newNamed(t, known)
+			c.fail(s, s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt))
+			s.call = "second"
+			s.relayed(s.receive(aliceAt, s.invite("bob")), c.want)
+			s.pass(c.wait)
+			s.call = "third"
+			s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt)
+		})
+	}
+	// When all have failed, the first is as good as any.
+	s := newNamed(t, known)
+	x := s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt)
+	s.fx.Reset()
+	s.Broken(s.now, x.about, &s.fx)
+	y := s.relayed(s.sends(), carolAt)
+	s.fx.Reset()
+	s.Broken(s.now, y.about, &s.fx)
+	s.call = "second"
+	s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt)
+}
