@@ -44,6 +44,7 @@ func (c *Core) bindings(now clock.Instant, s *Snapshot, u *sip.URI) (found []loc
 	if s.Directory == nil || !u.IsSIP() {
 		return nil, 404
 	}
+	c.registrar.Use(s.GRUUs)
 	gruu, verdict := c.registrar.ParseGRUU(u)
 	switch verdict {
 	case registrar.UnknownGRUU:

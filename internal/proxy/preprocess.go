@@ -26,7 +26,10 @@ func (c *Core) preprocess(rq *request) *rejection {
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
 	// target is ours to look up (§16.5).
 	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.cookie.flow.IsValid() || rq.partner.flow.IsValid())
-	rq.byPath = rq.signed && rq.cookie.path && !rq.inDialog
+	// A Path value leads into its flow and nowhere else: every phone is told its own
+	// in the 200 (RFC 3327 §5.3), so that for what comes out of the flow it proves
+	// nothing (safety.md rule 10).
+	rq.byPath = rq.signed && rq.cookie.path && rq.cookie.flow != rq.from.Remote
 	if !rq.hasRoute && !rq.snap.takes(rq.uri.Scheme) {
 		return rq.refuse(416, "")
 	}

@@ -23,6 +23,7 @@ func (c *Core) register(now clock.Instant, rq *request, end *policy.End, fx *eff
 		c.reject(now, rq, rq.refuse(404, "Domain Not Served"), fx)
 		return
 	}
+	c.registrar.Use(rq.snap.GRUUs)
 	s := settingsOf(&end.Register, rq.snap)
 	switch c.registrar.Begin(rq.m, rq.from, &s, rq.snap.Domains) {
 	case registrar.Refused:

@@ -110,5 +110,5 @@ func (c *Core) admit(now clock.Instant, rq *request, fx *effect.List) bool {
 }
 
 // ofDialog reports whether a request came with a cookie of its dialog, however it
-// is routed.
-func (rq *request) ofDialog() bool { return rq.signed && rq.m.ToTag() != nil }
+// is routed. That of a Path value belongs to no dialog, whatever To tag is made up.
+func (rq *request) ofDialog() bool { return rq.signed && !rq.cookie.path && rq.m.ToTag() != nil }

@@ -61,6 +61,9 @@ func (c *Core) statelessTarget(rq *request) bool {
 	if rq.rule == nil || rq.rule.Kind != policy.Send || len(rq.rule.Targets) != 1 {
 		return false
 	}
+	if rq.rule.Targets[0].Kind == policy.ToLocation { // nothing tells which of the bindings has answered
+		return false
+	}
 	g := rq.rule.Targets[0].Group
 	return g == nil || len(g.Targets) == 1 || g.Balance != policy.BalanceNone
 }
