@@ -454,3 +454,51 @@ func TestAPhoneBehindNAT(t *testing.T) {
 		t.Errorf("Request-URI %s", x.URI)
 	}
 }
+
+// safety.md rule 10: every phone is told its own Path value, so it proves nothing
+// for what comes out of its flow: no way round the rules, with a made-up To tag or
+// without. From elsewhere it leads into the flow, and nowhere else.
+func TestAPathValueIsNoTicket(t *testing.T) {
+	t.Parallel()
+	const edge = `
+server { domains = ["example.org"] }
+rule "register" {
+  when = method == REGISTER
+  send = "sip:192.0.2.200"
+  path = true
+}
+rule "none" { reply = "403 By Rule" }
+`
+	const phone = "203.0.113.50:40000"
+	d := newDesk(t, edge)
+	x := d.relayed(d.receive(phone, d.compose("REGISTER sip:example.org SIP/2.0", d.registerLines("bob",
+		"Contact: <sip:bob@10.0.0.9>", "Supported: path")...)), "192.0.2.200:5060")
+	path := x.Get("path")
+	if path == "" {
+		t.Fatalf("no Path in\n%s", x.Wire)
+	}
+	const start = "INVITE sip:bob@198.51.100.77 SIP/2.0"
+	contact := "Contact: <sip:bob@10.0.0.9>"
+	for name, lines := range map[string][]string{
+		"alone":           {"Route: " + path},
+		"with a To tag":   {"Route: " + path, "To: <sip:bob@example.org>;tag=made-up"},
+		"with more Route": {"Route: " + path + ", <sip:198.51.100.77;lr>"},
+		"with both":       {"Route: " + path + ", <sip:198.51.100.77;lr>", "To: <sip:bob@example.org>;tag=made-up"},
+	} {
+		d.stage.call = strings.ReplaceAll(name, " ", "-")
+		list := d.receive(phone, d.compose(start, append(lines, contact)...))
+		if y := d.one(list); y.Status != 403 {
+			t.Errorf("%s: got %s, want 403", name, what(y))
+		}
+	}
+	d.stage.call = "inward"
+	y := d.relayed(d.receive(aliceAt, d.compose("INVITE sip:bob@10.0.0.9 SIP/2.0", "Route: "+path, "Contact: <sip:alice@198.51.100.5>")), phone)
+	if y.Has("route") {
+		t.Errorf("our Path value was passed on: %q", y.Get("route"))
+	}
+	forged := strings.Replace(path, "@", "A@", 1)
+	d.stage.call = "forged"
+	if z := d.one(d.receive(aliceAt, d.compose("INVITE sip:bob@10.0.0.9 SIP/2.0", "Route: "+forged, "Contact: <sip:alice@198.51.100.5>"))); z.Status != 403 {
+		t.Errorf("a forged Path value: got %s, want 403", what(z))
+	}
+}
