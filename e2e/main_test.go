@@ -4,7 +4,8 @@
 //	sipp UAC ──▶ viaduct ──▶ (viaduct | kamailio) ──▶ sipp UAS
 //
 // The tests run in a network namespace of their own where the system lets them,
-// so that every port is free. Each takes its own loopback addresses, so that they
+// so that every port is free; those with phones and NATs take one for each machine.
+// Each takes its own loopback addresses, so that they
 // can run side by side even where it does not.
 package e2e
 
@@ -66,10 +67,6 @@ func runAll(m *testing.M) int {
 	if os.Getenv(inside) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, "e2e: loopback:", err)
-			return 1
-		}
-		if err := wireUp(); err != nil {
-			fmt.Fprintln(os.Stderr, "e2e: a network for phones:", err)
 			return 1
 		}
 	}

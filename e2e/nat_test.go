@@ -21,7 +21,7 @@ func (o *office) behindNAT(t *testing.T) (pid int, addr string) {
 	ip(t, pid, "link set lo up")
 	ip(t, pid, "link set eth0 up")
 	ip(t, pid, "route add default via %s", router)
-	execute(t, nat, "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+	execute(t, nat, "sh", "-c", routing)
 	execute(t, nat, "nft", "add table ip nat")
 	execute(t, nat, "nft", "add chain ip nat out { type nat hook postrouting priority 100 ; }")
 	// Ports of its choice, so that the one inside is never the one outside.
@@ -80,5 +80,5 @@ func change(t *testing.T, from, to *phone) {
 func (o *office) again(t *testing.T) {
 	t.Helper()
 	o.stop(t)
-	o.server = startIn(t, o.runtime, o.file)
+	o.run(t)
 }

@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -14,17 +14,15 @@ import (
 // realm is that of all users.
 const realm = "office"
 
-// wireUp lets packets pass between the phones, each of which is a machine of its
-// own: phones do not take loopback for a network.
-func wireUp() error {
-	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
-}
-
 // offices counts those that were opened.
 var offices atomic.Int32
 
-// office is a server with its users, and the network of their phones.
+// office is a server with its users, and the network of their phones: phones do
+// not take loopback for one, so each is a machine of its own, and so is the server.
+// The tests share a namespace with other phones, which would offer these addresses
+// for media as their own.
 type office struct {
+	hub      int // the process that the server's namespace lives by
 	n        int32
 	machines int
 	file     string // the configuration
@@ -32,7 +30,7 @@ type office struct {
 	*server
 }
 
-// ip runs the command of that name, in the namespace of a process unless pid is 0.
+// ip runs the command of that name, in the namespace of a process.
 func ip(t *testing.T, pid int, format string, args ...any) {
 	t.Helper()
 	execute(t, pid, append([]string{"ip"}, strings.Fields(fmt.Sprintf(format, args...))...)...)
@@ -46,13 +44,9 @@ func execute(t *testing.T, pid int, args ...string) {
 	}
 }
 
-// inNamespace is a command in the network namespace of a process, or here when
-// pid is 0.
+// inNamespace is a command in the network namespace of a process.
 func inNamespace(pid int, args ...string) *exec.Cmd {
-	if pid != 0 {
-		args = append([]string{"nsenter", "-t", fmt.Sprint(pid), "-n"}, args...)
-	}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command("nsenter", append([]string{"-t", strconv.Itoa(pid), "-n"}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -61,7 +55,7 @@ func inNamespace(pid int, args ...string) *exec.Cmd {
 // to each phone.
 func (o *office) at(host int) string { return fmt.Sprintf("10.200.%d.%d", o.n, host) }
 
-// machine makes a namespace with a wire to the one of the tests, and returns the
+// machine makes a namespace with a wire to that of the server, and returns the
 // process that it lives by and its address.
 func (o *office) machine(t *testing.T) (pid int, addr string) {
 	t.Helper()
@@ -71,12 +65,12 @@ func (o *office) machine(t *testing.T) (pid int, addr string) {
 	return pid, addr
 }
 
-// wire connects a namespace with the one of the tests.
+// wire connects a namespace with that of the server.
 func (o *office) wire(t *testing.T, pid int, name, here, there string) {
 	t.Helper()
-	ip(t, 0, "link add %s type veth peer name eth0 netns %d", name, pid)
-	ip(t, 0, "addr add %s/31 dev %s", here, name)
-	ip(t, 0, "link set %s up", name)
+	ip(t, o.hub, "link add %s type veth peer name eth0 netns %d", name, pid)
+	ip(t, o.hub, "addr add %s/31 dev %s", here, name)
+	ip(t, o.hub, "link set %s up", name)
 	ip(t, pid, "addr add %s/31 dev eth0", there)
 	ip(t, pid, "link set lo up")
 	ip(t, pid, "link set eth0 up")
@@ -102,8 +96,10 @@ func namespace(t *testing.T) (pid int) {
 // users. What rules says stands before its other rules.
 func open(t *testing.T, rules string) *office {
 	t.Helper()
-	o := &office{n: offices.Add(1), runtime: t.TempDir()}
-	ip(t, 0, "addr add %s/32 dev lo", o.at(1))
+	o := &office{hub: namespace(t), n: offices.Add(1), runtime: t.TempDir()}
+	ip(t, o.hub, "link set lo up")
+	ip(t, o.hub, "addr add %s/32 dev lo", o.at(1))
+	execute(t, o.hub, "sh", "-c", routing) // media passes by the server
 	users := filepath.Join(t.TempDir(), "office.users")
 	for _, user := range []string{"alice", "bob", "carol"} {
 		add := exec.Command(binary, "user", "add", users, user, "--realm", realm, "--stdin")
@@ -113,9 +109,18 @@ func open(t *testing.T, rules string) *office {
 		}
 	}
 	o.file = configure(t, officeHCL, o.at(1), t.TempDir(), users, rules, o.n)
-	o.server = startIn(t, o.runtime, o.file)
+	o.run(t)
 	return o
 }
+
+// run starts the server.
+func (o *office) run(t *testing.T) {
+	t.Helper()
+	o.server = launch(t, o.runtime, inNamespace(o.hub, binary, "run", o.file))
+}
+
+// routing makes a router of a namespace.
+const routing = "echo 1 >/proc/sys/net/ipv4/ip_forward"
 
 // password is that of a user.
 func password(user string) string { return "secret-" + user }

@@ -80,13 +80,18 @@ func start(t *testing.T, args ...string) *server {
 // goes.
 func startIn(t *testing.T, runtime string, args ...string) *server {
 	t.Helper()
+	return launch(t, runtime, exec.Command(binary, append([]string{"run"}, args...)...))
+}
+
+// launch is startIn with a command that ends up as the server.
+func launch(t *testing.T, runtime string, cmd *exec.Cmd) *server {
+	t.Helper()
 	dir := t.TempDir()
 	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{socket: filepath.Join(runtime, "viaduct", "viaduct.sock"), ended: make(chan struct{})}
-	s.Cmd = exec.Command(binary, append([]string{"run"}, args...)...)
+	s := &server{Cmd: cmd, socket: filepath.Join(runtime, "viaduct", "viaduct.sock"), ended: make(chan struct{})}
 	s.Dir = ".." // where the examples are, as for a person who follows the README
 	s.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"), "XDG_RUNTIME_DIR="+runtime, "RUNTIME_DIRECTORY=")
 	s.Stdout, s.Stderr = &s.out, &s.errout
