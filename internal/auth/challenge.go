@@ -13,6 +13,7 @@ type Role uint8
 const (
 	Proxy Role = iota // 407, Proxy-Authenticate, Proxy-Authorization
 	UAS               // 401, WWW-Authenticate, Authorization
+	NumRoles
 )
 
 // Status is the code of a response with a challenge.

@@ -69,6 +69,25 @@ const maxCandidates = 4
 // Of several it picks by the message alone and not by the time, so that a request
 // that is read again, after it had to wait, gives the same user.
 func (v *Verifier) Find(now clock.Instant, m *sip.Message, role Role, r *Realm, source netip.Addr, c *Credentials) Verdict {
+	verdict := v.pick(now, m, role, r, c)
+	c.source = source
+	if verdict == Ready && v.guard.blocked(now, c) {
+		verdict = Throttled
+	}
+	if verdict != Ready {
+		v.counts[verdict]++
+	}
+	return verdict
+}
+
+// Reread is Find for a request whose credentials were found Good before: it fills
+// c with the same ones, and judges and counts nothing.
+func (v *Verifier) Reread(m *sip.Message, role Role, r *Realm, c *Credentials) {
+	v.pick(0, m, role, r, c)
+}
+
+// pick chooses among the credentials for r.
+func (v *Verifier) pick(now clock.Instant, m *sip.Message, role Role, r *Realm, c *Credentials) Verdict {
 	v.signer.use(r.keys)
 	verdict, candidates := Absent, 0
 	c.clear()
@@ -80,18 +99,12 @@ func (v *Verifier) Find(now clock.Instant, m *sip.Message, role Role, r *Realm, 
 			continue // RFC 3261 §22.3: somebody else's
 		}
 		candidates++
-		o.owner, o.source, o.Fault = r, source, fault
+		o.owner, o.Fault = r, fault
 		// The best is the one with the latest nonce of ours; else the first.
 		if judged := v.judge(now, m, o); better(judged, o, verdict, c) {
 			verdict = judged
 			*c, *o = *o, *c
 		}
-	}
-	if verdict == Ready && v.guard.blocked(now, c) {
-		verdict = Throttled
-	}
-	if verdict != Ready {
-		v.counts[verdict]++
 	}
 	return verdict
 }

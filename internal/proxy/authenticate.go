@@ -8,6 +8,19 @@ import (
 	"viaduct/sip"
 )
 
+// realms is a set of realms, a bit each (policy.Realm.ID).
+type realms uint64
+
+func (r realms) has(id int) bool { return r>>id&1 != 0 }
+
+func (r *realms) add(id int) { *r |= 1 << id }
+
+// proofs are the realms that a request has been authenticated for, by the role in
+// which they asked: its credentials stand in a header field of each role.
+type proofs [auth.NumRoles]realms
+
+func (p *proofs) has(role auth.Role, id int) bool { return p[role].has(id) }
+
 // authenticate finds out who sends a request that a rule asks it of: RFC 3261
 // §22. True means that it is known; else the request has been answered, or waits.
 //
@@ -20,28 +33,31 @@ func (c *Core) authenticate(now clock.Instant, rq *request, a *policy.Authentica
 		c.counts.drop(dropOf(rq.m))
 		return false
 	}
-	realm, role := rq.snap.Realms[a.Realm.ID], auth.Proxy
+	id, realm, role := a.Realm.ID, rq.snap.Realms[a.Realm.ID], auth.Proxy
 	if a.Registers && rq.m.Method() == sip.REGISTER {
 		role = auth.UAS
 	}
+	if rq.proven.has(role, id) { // it has waited since; neither its user nor its nonce is looked at twice
+		c.verifier.Reread(rq.m, role, realm, &c.credentials)
+		c.identified(rq.m, a.Realm, realm)
+		return true
+	}
 	verdict := c.verifier.Find(now, rq.m, role, realm, rq.from.Remote.Addr(), &c.credentials)
 	if verdict == auth.Ready {
-		ha1, answer := rq.snap.Users[a.Realm.ID].Find(now, c.credentials.User)
+		ha1, answer := rq.snap.Users[id].Find(now, c.credentials.User)
 		switch {
-		case answer == auth.Ask && !rq.resumed:
-			c.askUser(now, rq, a.Realm.ID, fx)
+		case answer == auth.Ask && !rq.asked.has(id):
+			c.askUser(now, rq, id, fx)
 			return false
 		case answer == auth.Ask || answer == auth.Failed:
 			c.refuseUnheld(now, rq, c.unavailable(rq.m, "User Database Unavailable"), fx)
 			return false
 		}
-		if verdict = auth.Good; rq.proven&(1<<a.Realm.ID) == 0 {
-			verdict = c.verifier.Check(now, rq.m, &c.credentials, ha1)
-		}
+		verdict = c.verifier.Check(now, rq.m, &c.credentials, ha1)
 	}
 	switch verdict {
 	case auth.Good:
-		rq.proven |= 1 << a.Realm.ID
+		rq.proven[role].add(id)
 		c.identified(rq.m, a.Realm, realm)
 		return true
 	case auth.Malformed:
@@ -77,18 +93,14 @@ func (c *Core) identified(m *sip.Message, r *policy.Realm, realm *auth.Realm) {
 
 // recognise notes again who was authenticated when the request came: for texts of
 // its rule that are evaluated later. What other credentials claim was never
-// proven, and is not read.
-func (c *Core) recognise(now clock.Instant, rq *request) {
+// proven, and is not read, in whichever header field they stand.
+func (c *Core) recognise(rq *request) {
 	c.facts.Users = c.facts.Users[:0]
-	for i, realm := range rq.snap.Realms {
-		if rq.proven&(1<<i) == 0 {
-			continue
-		}
-		for _, role := range [...]auth.Role{auth.UAS, auth.Proxy} {
-			verdict := c.verifier.Find(now, rq.m, role, realm, rq.from.Remote.Addr(), &c.credentials)
-			if verdict != auth.Absent && len(c.credentials.User) > 0 {
-				c.identified(rq.m, rq.snap.Program.Realms[i], realm)
-				break
+	for id, realm := range rq.snap.Realms {
+		for role := auth.Proxy; role < auth.NumRoles; role++ {
+			if rq.proven.has(role, id) {
+				c.verifier.Reread(rq.m, role, realm, &c.credentials)
+				c.identified(rq.m, rq.snap.Program.Realms[id], realm)
 			}
 		}
 	}
@@ -106,8 +118,10 @@ func (c *Core) refuseUnheld(now clock.Instant, rq *request, r *rejection, fx *ef
 	c.table.Forget(rq.server)
 }
 
-// askUser lets a request wait until it is known who its credentials name.
+// askUser lets a request wait until it is known who its credentials name. Each
+// realm is asked once: what it does not know by then, it cannot tell.
 func (c *Core) askUser(now clock.Instant, rq *request, realm int, fx *effect.List) {
+	rq.asked.add(realm)
 	w := c.holdRequest(now, rq)
 	c.query = append(append(c.query[:0], rq.snap.Realms[realm].Name()...), 0)
 	c.query = append(c.query, c.credentials.User...)
@@ -126,7 +140,7 @@ func (c *Core) holdRequest(now clock.Instant, rq *request) *wait {
 		}
 	}
 	w := c.newWait()
-	w.context, w.proven = rc.slot(), rq.proven
+	w.context, w.proven, w.asked = rc.slot(), rq.proven, rq.asked
 	rc.wait = w.slot + 1
 	return w
 }
@@ -135,7 +149,7 @@ func (c *Core) holdRequest(now clock.Instant, rq *request) *wait {
 // with what it was waiting for now known. What it has proven it need not again.
 func (c *Core) resume(now clock.Instant, w *wait, fx *effect.List) {
 	rc := c.contexts.At(w.context)
-	proven := w.proven
+	proven, asked := w.proven, w.asked
 	c.endWait(w)
 	rc.wait = 0
 	server := c.table.Server(rc.server)
@@ -150,7 +164,7 @@ func (c *Core) resume(now clock.Instant, w *wait, fx *effect.List) {
 	c.signer.use(rc.snap.Keys)
 	m := c.keptRequest(rc)
 	rq := &c.rq
-	*rq = request{m: m, from: server.Flow, snap: rc.snap, server: server, method: m.Method(), context: rc, proven: proven, resumed: true}
+	*rq = request{m: m, from: server.Flow, snap: rc.snap, server: server, method: m.Method(), context: rc, proven: proven, asked: asked}
 	if refused := c.validate(rq); refused != nil { // it passed before
 		c.reject(now, rq, refused, fx)
 		return

@@ -57,7 +57,7 @@ type open struct {
 	edits   []byte      // of the header fields of each copy
 	end     *policy.End // that is being carried out; nil inside a dialog
 	path    registrar.EdgePath
-	proven  uint64 // the realms that the request was authenticated for, a bit each
+	proven  proofs
 	set     uint32 // first Target of the set, in the order of trial, +1
 	group   group  // the targets being called
 	rounds  uint16 // redirections and further ends that made targets

@@ -64,7 +64,7 @@ func (c *Core) retake(now clock.Instant, rc *ResponseContext) *request {
 		way: rc.way, loop: rc.loop, breadth: rc.breadth, cookie: rc.dialog, own: rc.own, rule: rc.rule, at: rc.at, end: rc.end, proven: rc.proven,
 	}
 	rq.readURI()
-	c.recognise(now, rq)
+	c.recognise(rq)
 	c.consult(rq)
 	rc.snap.Program.Restore(rc.at, &c.facts)
 	return rq

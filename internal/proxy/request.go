@@ -51,8 +51,8 @@ type request struct {
 
 	// of a request that has waited as a whole
 	context *ResponseContext // that holds it
-	proven  uint64           // the realms that it has been authenticated for, a bit each
-	resumed bool
+	proven  proofs
+	asked   realms // whose source of users has been asked
 
 	refusal rejection // where it ends, if it does: refusing costs no allocation
 }

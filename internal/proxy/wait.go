@@ -30,7 +30,8 @@ type wait struct {
 	target     uint32
 	breadth    int // Max-Breadth set aside for the target while it waits
 	hops       resolve.Iterator
-	proven     uint64 // of a request that waits as a whole: the realms that it has been authenticated for
+	proven     proofs // of a request that waits as a whole
+	asked      realms // likewise
 
 	parked parked
 }
