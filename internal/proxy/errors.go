@@ -8,14 +8,16 @@ import (
 
 // lost ends a branch whose client transaction ended without a final response
 // from the other side, which counts as status. Only when its context was still
-// waiting for it does anything follow.
-func (c *Core) lost(now clock.Instant, b *Branch, status int, fx *effect.List) {
+// waiting for it does anything follow. elsewhere tells that the request has not
+// arrived, so that another hop, or another flow of the phone, may have it: whoever
+// sent a provisional response has it already (§16.6 step 7).
+func (c *Core) lost(now clock.Instant, b *Branch, status int, elsewhere bool, fx *effect.List) {
 	rc := c.contexts.At(b.context)
 	waiting := !b.final
 	c.concluded(rc, b)
 	c.signer.use(rc.snap.Keys)
-	if waiting && rc.phase != answered && !c.tryNextHop(now, rc, b, nil, fx) {
-		if !c.callSpare(rc, b.target, status) {
+	if waiting && rc.phase != answered && (!elsewhere || !c.tryNextHop(now, rc, b, nil, fx)) {
+		if !elsewhere || !c.callSpare(rc, b.target, status) {
 			c.failed(rc, status)
 		}
 		c.advance(now, rc, nil, fx)
@@ -44,7 +46,7 @@ func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
 		status = 430 // RFC 5626 §5.3
 	}
 	c.table.Abandon(client)
-	c.lost(now, b, status, fx)
+	c.lost(now, b, status, true, fx)
 }
 
 // BrokenBranch is Broken for ICMP errors (§18.4), which quote the datagram:

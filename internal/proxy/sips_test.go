@@ -21,7 +21,7 @@ func secureStage(t *testing.T, config string) *stage {
 // A sips request goes by TLS, wherever it is to go, and stays what it is; the far
 // end must prove to be the host of the URI that named it.
 //
-// Proves: SE-3, SE-4, SE-9
+// Proves: SE-3, SE-4, SE-9, NH-20
 func TestSIPSGoesByTLS(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

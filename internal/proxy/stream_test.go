@@ -214,7 +214,7 @@ func TestContentLengthOnStreams(t *testing.T) {
 // flow, where a TCP listener of the family is and nothing says otherwise. It waits
 // a second for its connection.
 //
-// Proves: TP-10
+// Proves: TP-10, NH-18
 func TestWhatGoesByTCPForItsSize(t *testing.T) {
 	t.Parallel()
 	to := func(uri string) string {

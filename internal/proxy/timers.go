@@ -136,7 +136,7 @@ func (c *Core) timerC(now clock.Instant, b *Branch, fx *effect.List) {
 		return
 	}
 	c.table.Abandon(client)
-	c.lost(now, b, 408, fx)
+	c.lost(now, b, 408, true, fx)
 }
 
 // transactionDue runs a timer of the transaction layer.
@@ -144,11 +144,12 @@ func (c *Core) transactionDue(now clock.Instant, tm *wheel.Timer, fx *effect.Lis
 	client, _, verdict := c.table.Fire(now, tm, fx)
 	switch verdict {
 	case transaction.TimedOut: // §16.7: like a 408
-		if !client.Provisional() {
-			c.avoid(now, c.branches.At(client.User-1), &client.Hop)
+		b, arrived := c.branches.At(client.User-1), client.Provisional()
+		if !arrived {
+			c.avoid(now, b, &client.Hop)
 		}
 		fx.Note(effect.Note{Kind: effect.NoteTimeout, Peer: client.Hop, Detail: "no final response"})
-		c.lost(now, c.branches.At(client.User-1), 408, fx)
+		c.lost(now, b, 408, !arrived, fx)
 	case transaction.Ended:
 		c.closeBranch(c.branches.At(client.User - 1))
 	}

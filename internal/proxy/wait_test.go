@@ -93,6 +93,7 @@ func TestAnInviteWaitsForAName(t *testing.T) {
 
 // RFC 3261 §16.6 step 7: without any address the target counts as 408; a
 // question that failed as 503, which goes upstream as 500 (§16.7 step 6).
+// Proves: NH-9
 func TestNamesWithoutHops(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -126,6 +127,7 @@ func TestStaleHopsAreUsed(t *testing.T) {
 // RFC 3263 §4.3: 503, a transport error and silence move a request to the next
 // hop with a branch of its own; a 4xx or a 5xx of another kind is an answer.
 // RFC 3261 §16.7: what the hop left behind said does not count.
+// Proves: NH-8, NH-19
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -137,6 +139,8 @@ func TestFailover(t *testing.T) {
 			return s.receive(bobAt, answer(x, "503 Service Unavailable"))[1:] // after the ACK
 		}, true},
 		{"486", func(s *stage, x sent) []sent { return s.receive(bobAt, answer(x, "486 Busy Here"))[1:] }, false},
+		{"408", func(s *stage, x sent) []sent { return s.receive(bobAt, answer(x, "408 Request Timeout"))[1:] }, false},
+		{"604", func(s *stage, x sent) []sent { return s.receive(bobAt, answer(x, "604 Nowhere"))[1:] }, false},
 		{"500", func(s *stage, x sent) []sent { return s.receive(bobAt, answer(x, "500 Oops"))[1:] }, false},
 		{"transport error", func(s *stage, x sent) []sent {
 			s.fx.Reset()

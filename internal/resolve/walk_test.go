@@ -68,7 +68,7 @@ broken2.example 300 A 192.0.2.12
 v6only.example 300 AAAA 2001:db8::13
 `
 
-// Proves: NH-1, NH-2, NH-3, NH-4, NH-5, NH-10, NH-16
+// Proves: NH-1, NH-2, NH-3, NH-4, NH-5, NH-10, NH-16, NH-18
 func TestWhereAURIGoes(t *testing.T) {
 	t.Parallel()
 	const udpTCP = "udp4 tcp4"
