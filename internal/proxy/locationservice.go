@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"bytes"
-
 	"viaduct/internal/auth"
 	"viaduct/internal/clock"
 	"viaduct/internal/location"
@@ -31,10 +29,13 @@ func (c *Core) addLocation(now clock.Instant, rc *ResponseContext, rq *request, 
 		c.failed(rc, status)
 		return
 	}
-	for i := range bindings {
-		if b := &bindings[i]; !earlier(bindings[:i], b) {
-			c.addBindings(rc, &t, &uri, bindings[i:])
-		}
+	called := false
+	targets, standby := registrar.Choose(bindings)
+	for i := range targets {
+		called = c.addInstance(rc, &t, &uri, &targets[i], standby) || called
+	}
+	if !called {
+		c.failed(rc, 480) // RFC 5630 §5.3: there are bindings, and none for sips
 	}
 }
 
@@ -84,63 +85,113 @@ func (c *Core) unknownUser(now clock.Instant, s *Snapshot, u *sip.URI) bool {
 	return asked
 }
 
-// earlier reports that b is a spare of one before it: another flow of the same
-// phone, which is tried only when that one fails (RFC 5626 §5.3: never two of one
-// instance at a time).
-func earlier(before []location.Binding, b *location.Binding) bool {
-	for i := range before {
-		if sameDevice(&before[i], b) {
-			return true
+// addInstance adds a binding as a target, and those of standby that are of the same
+// instance as its spares (RFC 5626 §7: never two of one instance at a time). False
+// when a request for asked can take none of them.
+func (c *Core) addInstance(rc *ResponseContext, t *Target, asked *sip.URI, b *location.Binding, standby []location.Binding) bool {
+	last := c.addBinding(rc, t, asked, b, 0)
+	for i := range standby {
+		if registrar.SameInstance(b, &standby[i]) {
+			last = c.addBinding(rc, t, asked, &standby[i], last)
+		}
+	}
+	return last != 0
+}
+
+// addBinding adds a binding as a spare of the target after (+1), or as a target of
+// its own when that is 0, and returns what the next spare comes after.
+func (c *Core) addBinding(rc *ResponseContext, t *Target, asked *sip.URI, b *location.Binding, after uint32) uint32 {
+	x := *t
+	if !x.reach(asked, b) {
+		return after
+	}
+	x.group.q = b.Q
+	switch {
+	case after == 0:
+		slot, _ := c.addTarget(rc, x) // an equal one that was there stands for it, and has its spares
+		for after = slot + 1; c.targets.At(after-1).spare != 0; {
+			after = c.targets.At(after - 1).spare
+		}
+	case !c.isSpare(rc, &x):
+		_, slot := c.keepTarget(x)
+		c.targets.At(after - 1).spare = slot + 1
+		after = slot + 1
+	}
+	return after
+}
+
+// isSpare reports whether a URI of the target set, or of what waits behind it, is
+// equal to x (§16.5: a URI enters it once).
+func (c *Core) isSpare(rc *ResponseContext, x *Target) bool {
+	for at := rc.set; at != 0; at = c.targets.At(at - 1).next {
+		for spare := at; spare != 0; spare = c.targets.At(spare - 1).spare {
+			if c.sameTarget(rc, x, c.targets.At(spare-1)) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-func sameDevice(a, b *location.Binding) bool {
-	return len(b.Instance) > 0 && bytes.Equal(a.Instance, b.Instance)
+// reach makes t the way to a binding. RFC 5630 §5.3: what was asked for by sips is
+// never sent on by sip; false then.
+func (t *Target) reach(asked *sip.URI, b *location.Binding) bool {
+	contact, err := sip.ParseURI(b.Contact)
+	if err != nil || !contact.IsSIP() || asked.Scheme == sip.SIPS && contact.Scheme != sip.SIPS {
+		return false
+	}
+	t.uri, t.path, t.outbound = b.Contact, b.Path, b.Flags&location.Outbound != 0
+	if addr, ok := contact.Addr(); ok && addr.Unmap() == b.Flow.Remote.Addr().Unmap() {
+		t.registered = addr.Unmap()
+	}
+	if b.ByFlow() {
+		t.flow, t.direct = b.Flow.Hop(), true
+	}
+	return true
 }
 
-// addBindings adds the first of bindings as a target, with the others of the same
-// device as its spares.
-func (c *Core) addBindings(rc *ResponseContext, t *Target, asked *sip.URI, bindings []location.Binding) {
-	var first, last *Target
-	for i := range bindings {
-		b := &bindings[i]
-		if !sameDevice(&bindings[0], b) && i > 0 {
-			continue
-		}
-		contact, err := sip.ParseURI(b.Contact)
-		// RFC 5630 §5.3: what was asked for by sips is never sent on by sip.
-		if err != nil || !contact.IsSIP() || asked.Scheme == sip.SIPS && contact.Scheme != sip.SIPS {
-			continue
-		}
-		x := *t
-		x.uri, x.path, x.group.q, x.outbound = b.Contact, b.Path, b.Q, b.Flags&location.Outbound != 0
-		if addr, ok := contact.Addr(); ok && addr.Unmap() == b.Flow.Remote.Addr().Unmap() {
-			x.registered = addr.Unmap()
-		}
-		if b.ByFlow() {
-			x.flow, x.direct = b.Flow.Hop(), true
-		}
-		switch {
-		case first == nil:
-			slot, added := c.addTarget(rc, x)
-			if !added {
-				return
-			}
-			first = c.targets.At(slot)
-			last = first
-		default:
-			s, slot := c.keepTarget(x)
-			last.spare = slot + 1
-			last = s
-		}
+// namesInstance reports whether the Request-URI is a GRUU of ours. Inside a dialog
+// it stands for the binding of its instance, and no rule is asked again.
+func (c *Core) namesInstance(rq *request) bool {
+	if !rq.own || rq.snap.Directory == nil {
+		return false
 	}
+	c.registrar.Use(rq.snap.GRUUs)
+	_, verdict := c.registrar.ParseGRUU(&rq.uri)
+	return verdict == registrar.ValidGRUU
+}
+
+// translate is RFC 5627 §6.1 for a request inside a dialog, whose way t is known: the
+// binding takes the place of the GRUU. found are the bindings of its instance, the
+// most recent first; a status other than 0 says that there is none.
+//
+//   - Route values that are left lead on, and the stored Path is not used: it would
+//     lead through the same proxies again.
+//   - Without a binding the flow of the cookie still leads to the phone that opened
+//     it (RFC 5626 §5.3.1), which hears of the end of a call by that.
+func (c *Core) translate(now clock.Instant, rq *request, t *Target) (found []location.Binding, status int) {
+	found, status = c.bindings(now, rq.snap, &rq.uri)
+	for len(found) > 0 {
+		var x Target
+		if x.reach(&rq.uri, &found[0]) {
+			if rq.hasRoute {
+				t.uri = x.uri
+			} else {
+				*t = x
+			}
+			return found, 0
+		}
+		found, status = found[1:], 480
+	}
+	if t.direct {
+		return nil, 0
+	}
+	return nil, status
 }
 
 // callSpare puts the spare of a target that could not be reached in its place:
-// after a 408 without any sign of life, a 430 or an error of the transport (RFC
-// 5626 §5.3, §7).
+// after a 408, a 430 or an error of the transport. RFC 5626 §7, RFC 5627 §6.1: after
+// any other final response of its instance, no other flow of that is tried.
 func (c *Core) callSpare(rc *ResponseContext, target uint32, status int) bool {
 	if rc.phase != searching || status != 430 && status != 408 && status != 503 {
 		return false

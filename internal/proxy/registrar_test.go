@@ -142,13 +142,19 @@ func (d *desk) registerLines(user string, lines ...string) []string {
 // register takes a user through the challenge and returns the last answer.
 func (d *desk) register(from, user, password string, lines ...string) sent {
 	d.t.Helper()
+	return d.registerOn(0, from, user, password, lines...)
+}
+
+// registerOn is register at another listener than the first.
+func (d *desk) registerOn(i int, from, user, password string, lines ...string) sent {
+	d.t.Helper()
 	const start = "REGISTER sip:example.org SIP/2.0"
-	challenge := d.one(d.receive(from, d.compose(start, d.registerLines(user, lines...)...)))
+	challenge := d.one(d.receiveOn(i, from, d.compose(start, d.registerLines(user, lines...)...)))
 	if challenge.Status != 401 {
 		return challenge
 	}
 	lines = append(lines, d.answerTo(challenge, "Authorization", user, password, "REGISTER", "sip:example.org"))
-	return d.one(d.receive(from, d.compose(start, d.registerLines(user, lines...)...)))
+	return d.one(d.receiveOn(i, from, d.compose(start, d.registerLines(user, lines...)...)))
 }
 
 func (d *desk) registered(from, user, contact string) {

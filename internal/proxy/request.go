@@ -40,7 +40,9 @@ type request struct {
 	signed   bool   // cookie is valid
 	paired   bool   // partner is valid too
 	inDialog bool   // seams.md §3: routed by its cookie, not by the rules
-	byPath   bool   // to a phone, by the Path value that it registered with (RFC 5626 §5.3)
+	// toInstance: inside a dialog, to a GRUU of ours (RFC 5627 §6.1)
+	toInstance bool
+	byPath     bool // to a phone, by the Path value that it registered with (RFC 5626 §5.3)
 
 	// §16.5
 	own  bool               // the Request-URI is a resource of this proxy

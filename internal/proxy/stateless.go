@@ -61,8 +61,8 @@ func (c *Core) statelessTarget(rq *request) bool {
 	if rq.rule == nil || rq.rule.Kind != policy.Send || len(rq.rule.Targets) != 1 {
 		return false
 	}
-	if rq.rule.Targets[0].Kind == policy.ToLocation { // nothing tells which of the bindings has answered
-		return false
+	if rq.rule.Targets[0].Kind == policy.ToLocation { // nothing else tells which of the bindings has answered
+		return rq.rule.Targets[0].URI == nil && c.namesInstance(rq)
 	}
 	g := rq.rule.Targets[0].Group
 	return g == nil || len(g.Targets) == 1 || g.Balance != policy.BalanceNone
@@ -93,12 +93,22 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	switch {
 	case rq.inDialog || rq.byPath:
 		c.aim(rq, t)
-	case rq.rule != nil && !c.onlyTarget(rq, t):
-		return 500
+		if rq.toInstance {
+			if _, status := c.translate(now, rq, t); status != 0 {
+				return status
+			}
+		}
+	case rq.rule != nil:
+		if status := c.onlyTarget(now, rq, t); status != 0 {
+			return status
+		}
 	}
 	var e edits
 	e.m, e.way, e.arrival, e.breadth = rq.m, &rc.way, rq.from, rq.breadth
 	status := e.prepare(c.targetURI(rc, t), &c.text)
+	if status == 0 {
+		status = e.routeByPath(t.path)
+	}
 	var hop flow.Hop
 	if status == 0 {
 		hop, status = c.hopOf(now, rc, &e, t, fx)
@@ -133,18 +143,27 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 }
 
 // onlyTarget makes t the one target of the rule of rq, the same for every copy
-// (§16.11). Its texts lie in the scratch of the step. False if it is no URI.
-func (c *Core) onlyTarget(rq *request, t *Target) bool {
+// (§16.11). Its texts lie in the scratch of the step. A status other than 0 is what
+// it counts as having answered.
+func (c *Core) onlyTarget(now clock.Instant, rq *request, t *Target) int {
 	p := &rq.rule.Targets[0]
-	t.from, t.hasFrom = rq.rule.From, rq.rule.HasFrom
+	known := true
 	switch p.Kind {
 	case policy.ToURI:
-		return c.aimAt(rq, t, p.URI(&c.facts))
+		known = c.aimAt(rq, t, p.URI(&c.facts))
 	case policy.ToGroup:
 		t.mark = groupMark(p.Group.Hash)
-		return c.aimAt(rq, t, p.Group.Choose(&c.facts).URI)
+		known = c.aimAt(rq, t, p.Group.Choose(&c.facts).URI)
+	case policy.ToLocation: // of a GRUU, see statelessTarget
+		if _, status := c.translate(now, rq, t); status != 0 {
+			return status
+		}
 	}
-	return true
+	t.from, t.hasFrom = rq.rule.From, rq.rule.HasFrom
+	if !known {
+		return 500
+	}
+	return 0
 }
 
 // forwardResponse sends a response to the Via below ours (§16.11, §18.2.2).

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -200,8 +202,31 @@ func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
 	if rq.inDialog || rq.byPath {
 		c.aim(rq, &t)
 	}
-	c.addTarget(rc, t)
+	switch {
+	case rq.toInstance:
+		c.addTranslated(now, rc, rq, t)
+	default:
+		c.addTarget(rc, t)
+	}
 	c.open(now, rc, rq.m, fx)
+}
+
+// addTranslated adds the one target of a request inside a dialog to a GRUU, whose
+// way so far is t, with the other flows of its instance as spares.
+func (c *Core) addTranslated(now clock.Instant, rc *ResponseContext, rq *request, t Target) {
+	found, status := c.translate(now, rq, &t)
+	if status != 0 {
+		c.failed(rc, status)
+		return
+	}
+	slot, _ := c.addTarget(rc, t)
+	if rq.hasRoute || len(found) == 0 {
+		return
+	}
+	last := slot + 1
+	for i := range found[1:] {
+		last = c.addBinding(rc, &Target{}, &rq.uri, &found[1:][i], last)
+	}
 }
 
 // aim sets where an in-dialog request goes (seams.md §3). A pair tells the
@@ -209,11 +234,8 @@ func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
 // the other. A single value with a flow goes outward when it came from that
 // flow, and into it otherwise (RFC 5626 §5.3).
 func (c *Core) aim(rq *request, t *Target) {
-	out := &rq.cookie
-	switch {
-	case rq.paired:
-		out = &rq.partner
-	case rq.cookie.flow == rq.from.Remote:
+	out := rq.outward()
+	if out == nil {
 		return
 	}
 	listener, ok := rq.snap.listenerByHash(out.listener)
@@ -233,6 +255,24 @@ func (c *Core) aim(rq *request, t *Target) {
 		return
 	}
 	t.from, t.hasFrom = listener, ok
+}
+
+// outward is the cookie of the side that a request leaves by; nil when that is told
+// by its Request-URI alone.
+func (rq *request) outward() *cookie {
+	switch {
+	case rq.paired:
+		return &rq.partner
+	case rq.cookie.flow == rq.from.Remote:
+		return nil
+	}
+	return &rq.cookie
+}
+
+// leadsIntoFlow reports whether a request leaves by a flow that its cookie names.
+func (rq *request) leadsIntoFlow() bool {
+	out := rq.outward()
+	return out != nil && out.flow.IsValid()
 }
 
 // listenerByHash finds the listener that a cookie names.
@@ -316,11 +356,11 @@ func (c *Core) withUser(from, target *sip.URI) []byte {
 }
 
 // addTarget adds t, with copies of its texts, unless a target with an equal URI
-// is or was in the set (§16.5: a URI enters it once).
+// is or was in the set (§16.5: a URI enters it once): then slot is that of the other.
 func (c *Core) addTarget(rc *ResponseContext, t Target) (slot uint32, added bool) {
 	for at := rc.set; at != 0; at = c.targets.At(at - 1).next {
 		if c.sameTarget(rc, &t, c.targets.At(at-1)) {
-			return 0, false
+			return at - 1, false
 		}
 	}
 	at := c.placeOf(rc, t.group)
@@ -363,9 +403,10 @@ func (c *Core) placeOf(rc *ResponseContext, g group) *uint32 {
 }
 
 // sameTarget compares two targets by what they make of the request: URI
-// equality (§19.1.4) of Request-URI and of next hop.
+// equality (§19.1.4) of Request-URI and of next hop, and the Path (RFC 3327 §5.4: a
+// vector belongs to its binding).
 func (c *Core) sameTarget(rc *ResponseContext, a, b *Target) bool {
-	if a.direct != b.direct || a.flow != b.flow || !equalURI(a.hop, b.hop) {
+	if a.direct != b.direct || a.flow != b.flow || !bytes.Equal(a.path, b.path) || !equalURI(a.hop, b.hop) {
 		return false
 	}
 	u, v := c.targetURI(rc, a), c.targetURI(rc, b)
