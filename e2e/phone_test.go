@@ -272,7 +272,6 @@ sip_tls_port=0
 default_proxy=0
 guess_hostname=1
 use_ipv6=0
-supported=replaces, outbound
 [rtp]
 audio_rtp_port=-1
 [net]
