@@ -166,6 +166,12 @@ func (w *worker) loseQuoted(quoted []byte) {
 		l := loss{shard: shard, length: len(v.Branch)}
 		copy(l.branch[:], v.Branch)
 		w.losses = append(w.losses, l)
+		return
+	}
+	for i := range w.e.shards { // it went without a transaction: its copy may come to any
+		if h, ok := proxy.UnreachedHandle(v.Branch, i); ok {
+			w.lose(h)
+		}
 	}
 }
 

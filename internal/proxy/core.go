@@ -51,8 +51,9 @@ type Core struct {
 	ended     []uint32           // those of flows that are gone, in the order of their ends
 	more      wheel.Timer        // when the next of those are told
 	larges    slab.Slots[large]
-	refusals  places // where TCP failed for a large request
-	avoided   places // next hops that have failed lately
+	refusals  places         // where TCP failed for a large request
+	avoided   places         // next hops that have failed lately
+	unreached recent[uint32] // what was passed on and did not get through
 
 	asked     uint32 // questions put: the generation of each
 	parkedNow int
@@ -158,7 +159,7 @@ func (c *Core) packet(now clock.Instant, m *sip.Message, at *Place, from flow.Fl
 		return
 	}
 	c.counts.Requests[m.Method()]++
-	if s.Listeners[from.Listener].Stateless && !c.table.Knows(m, at.key) {
+	if s.Listeners[from.Listener].Stateless && !c.table.Knows(m, at.key) && !c.hasFailed(now, m) {
 		c.passOn(now, m, from, s, fx)
 		return
 	}

@@ -29,6 +29,10 @@ func (c *Core) lost(now clock.Instant, b *Branch, status int, elsewhere bool, fx
 // 3261 §16.9. The branch counts as one that was answered 503. A handle whose
 // generation has passed means nothing any more.
 func (c *Core) Broken(now clock.Instant, h effect.Handle, fx *effect.List) {
+	if h.Slot() == unreachedSlot {
+		c.notReached(now, h)
+		return
+	}
 	client := c.table.Client(h)
 	if client == nil || client.Done() || client.User == 0 {
 		return

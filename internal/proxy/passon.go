@@ -26,6 +26,7 @@ func (c *Core) passOn(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 	switch status := c.sendOnce(now, rq, fx); {
 	case status == 0:
 		c.counts.PassedOn++
+		c.askFailure(rq, fx)
 	case status == 408 && rq.method != inviteMethod:
 		c.counts.drop(DropUnreachable) // RFC 4320 §4.2: no 408 to a non-INVITE
 	case status > 0:

@@ -9,29 +9,32 @@ import (
 	"viaduct/sip"
 )
 
-// places remembers addresses until a time each: where TCP failed for a large
-// request, and which next hops have failed lately.
-type places struct {
-	until   map[netip.AddrPort]clock.Instant
-	order   []netip.AddrPort // a ring of what is in the map
+// recent remembers things until a time each.
+type recent[K comparable] struct {
+	until   map[K]clock.Instant
+	order   []K // a ring of what is in the map
 	oldest  int
 	evicted uint64
 }
+
+// places are addresses: where TCP failed for a large request, and which next hops
+// have failed lately.
+type places = recent[netip.AddrPort]
 
 // maxPlaces bounds what a shard remembers, some 100 KiB. At the bound the oldest
 // makes room; it is tried again a little sooner then.
 const maxPlaces = 1024
 
 // has reports whether a is still remembered.
-func (p *places) has(now clock.Instant, a netip.AddrPort) bool {
+func (p *recent[K]) has(now clock.Instant, a K) bool {
 	until, ok := p.until[a]
 	return ok && now < until
 }
 
 // add remembers a.
-func (p *places) add(a netip.AddrPort, until clock.Instant) {
+func (p *recent[K]) add(a K, until clock.Instant) {
 	if p.until == nil {
-		p.until = map[netip.AddrPort]clock.Instant{}
+		p.until = map[K]clock.Instant{}
 	}
 	if _, known := p.until[a]; !known {
 		if len(p.order) < maxPlaces {

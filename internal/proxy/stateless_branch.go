@@ -24,6 +24,7 @@ const (
 	statelessMark = "z9hG4bK-"
 	statelessMAC  = 15 // bytes, 20 characters
 	statelessURI  = 4  // of them, in RFC 2543 requests
+	statelessLen  = len(statelessMark) + statelessMAC*4/3
 )
 
 func (c *Core) appendStatelessBranch(dst []byte, m *sip.Message) []byte {
@@ -70,7 +71,7 @@ func (c *Core) transactionMAC(h hash.Hash, m *sip.Message, v *sip.ViaValue) []by
 // ownStateless reports whether the top Via v of a response was made by
 // appendStatelessBranch: the MAC is computed again from the Via below it.
 func (c *Core) ownStateless(m *sip.Message, v *sip.ViaValue) bool {
-	if len(v.Branch) != len(statelessMark)+base64url.EncodedLen(statelessMAC) || string(v.Branch[:len(statelessMark)]) != statelessMark {
+	if len(v.Branch) != statelessLen || string(v.Branch[:len(statelessMark)]) != statelessMark {
 		return false
 	}
 	below, ok := belowTop(m)
@@ -121,7 +122,7 @@ func (c *Core) appendArrival(via []byte, rq *request) []byte {
 	if err != nil || c.shows(v, rq) {
 		return via
 	}
-	branch := via[len(via)-len(statelessMark)-base64url.EncodedLen(statelessMAC):]
+	branch := via[len(via)-statelessLen:]
 	out := binary.BigEndian.AppendUint32(c.signer.scratch[:0], rq.snap.Listeners[rq.from.Listener].Hash)
 	if a := rq.from.Remote.Addr(); a.Is4() {
 		four := a.As4()

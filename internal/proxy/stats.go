@@ -74,6 +74,7 @@ type counts struct {
 	Asked              uint64 // questions put about names
 	LateAnswers        uint64 // that nobody waited for any more
 	Parked             uint64 // messages that waited without a transaction
+	TakenOver          uint64 // requests of stateless mode handled with state, because their first copy did not get through (RFC 3263 §4.4)
 	Failovers          uint64 // branches to a further hop of a target (RFC 3263 §4.3)
 	Silent             uint64 // hops left because they gave no sign of life
 }
@@ -98,7 +99,8 @@ type Stats struct {
 	Followers    int    // flows that a branch waits on
 	Refusals     int    // places known to refuse TCP
 	Avoided      int    // next hops that have failed lately
-	Forgotten    uint64 // of both forgotten before their time, at the bound
+	Unreached    int    // requests that were passed on and did not get through
+	Forgotten    uint64 // of these three forgotten before their time, at the bound
 	InSetup      int    // without a final response
 	Bytes        int    // kept message bytes of contexts
 }
@@ -109,7 +111,7 @@ func (c *Core) Stats() Stats {
 		counts: c.counts, Transactions: c.table.Stats(), Verdicts: c.verifier.Counts(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
-		Followers: c.followers.Used(), Refusals: len(c.refusals.until), Avoided: len(c.avoided.until), Forgotten: c.refusals.evicted + c.avoided.evicted,
+		Followers: c.followers.Used(), Refusals: len(c.refusals.until), Avoided: len(c.avoided.until), Unreached: len(c.unreached.until), Forgotten: c.refusals.evicted + c.avoided.evicted + c.unreached.evicted,
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

@@ -1,0 +1,71 @@
+package proxy
+
+import (
+	"hash/maphash"
+	"time"
+
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
+	"viaduct/sip"
+)
+
+// RFC 3263 §4.4: a stateless proxy whose first address fails should act as a stateful
+// one for that transaction. Its first copy has reached nobody, so the next one, with
+// which the client repeats itself, is handled with state: that goes on to the other
+// addresses, absorbs further copies, and answers when there is no way at all.
+//
+//	copy 1 ─▶ passOn ─▶ ICMP, or no connection ─▶ Broken ─▶ remembered for 64·T1
+//	copy 2 ─▶ remembered? ─▶ a transaction, like any request of a stateful listener
+//
+// What was delivered is never sent twice: only this transaction is remembered, not
+// its address. A client that uses a connection does not repeat itself (§17.1.2.1), and
+// hears nothing.
+
+// unreachedSlot is the slot of handles that name no transaction but what was passed on
+// without one. No table is that large: its bound is far below effect.MaxSlots.
+const unreachedSlot = effect.MaxSlots - 1
+
+// unreachedFor is how long a client may repeat itself, with the default T1.
+const unreachedFor = 32 * time.Second
+
+// UnreachedHandle names what a shard passed on with a stateless branch. ok is false
+// when branch has not that form.
+func UnreachedHandle(branch []byte, shard int) (h effect.Handle, ok bool) {
+	if len(branch) != statelessLen || string(branch[:len(statelessMark)]) != statelessMark {
+		return 0, false
+	}
+	id := uint32(maphash.Bytes(loopSeed, branch)) | 1 // 0 is no generation
+	return effect.MakeHandle(uint8(shard), unreachedSlot, id), true
+}
+
+// askFailure has the core told when the request of rq, which was the last to be sent,
+// does not get through.
+func (c *Core) askFailure(rq *request, fx *effect.List) {
+	m := &fx.Sends[len(fx.Sends)-1]
+	if rq.follows || rq.from.Protocol.Reliable() || m.Fallback.IsValid() {
+		return
+	}
+	c.text = c.appendStatelessBranch(c.text[:0], rq.m)
+	m.For, _ = UnreachedHandle(c.text, int(c.config.Shard))
+}
+
+// notReached remembers that what h names did not get through.
+func (c *Core) notReached(now clock.Instant, h effect.Handle) {
+	c.counts.Unreachable++
+	c.unreached.add(h.Generation(), now.Add(unreachedFor))
+}
+
+// hasFailed reports whether m repeats a request that was passed on and did not get
+// through.
+func (c *Core) hasFailed(now clock.Instant, m *sip.Message) bool {
+	if len(c.unreached.until) == 0 || routedAs(m) != m.Method() {
+		return false
+	}
+	c.text = c.appendStatelessBranch(c.text[:0], m)
+	h, ok := UnreachedHandle(c.text, int(c.config.Shard))
+	if !ok || !c.unreached.has(now, h.Generation()) {
+		return false
+	}
+	c.counts.TakenOver++
+	return true
+}
