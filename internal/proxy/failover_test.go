@@ -26,7 +26,7 @@ func (s *stage) broken(x sent) []sent {
 // transaction of its own; when none is left the target counts as 408. Whoever was
 // refused everywhere is told 500, because 503 would be about this server (§16.9).
 // A non-INVITE is told nothing at all (RFC 4320 §4.2).
-// Proves: NH-9, NH-19
+// Proves: NH-9, NH-19, FW-25
 func TestWhenAllAddressesAreUsedUp(t *testing.T) {
 	t.Parallel()
 	finals := func(list []sent) (all []int) {
