@@ -126,11 +126,14 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		c.counts.Relayed++
 	default:
 		m, own := c.keptRequest(rc), ownFinal(chosen.status)
+		if chosen.status == 430 && rc.dialog.path { // RFC 5626 §5.3.1: the registrar is elsewhere
+			own = &rejection{status: 430}
+		}
 		if own.status == 480 && rc.way.asked(m) == sip.SIPS {
 			own = own.with(sipsWarning)
 		}
 		c.answer(now, server, m, own, rc.snap, fx)
-		c.counts.reject(ownFinal(chosen.status).status)
+		c.counts.reject(own.status)
 	}
 	c.settle(rc)
 	c.closeIfOver(rc)

@@ -116,6 +116,25 @@ func (s *signer) appendCookie(dst []byte, k *cookie, callID []byte) []byte {
 	return base64url.AppendEncode(dst, b)
 }
 
+// isFlowToken reports whether a user part has the form of a Path value that one of
+// the listeners has made, whoever wrote it.
+func (s *Snapshot) isFlowToken(user []byte) bool {
+	var b [cookieMax + 2]byte
+	if len(user) > base64url.EncodedLen(cookieMax) {
+		return false
+	}
+	n, err := base64url.Decode(b[:], user)
+	if err != nil || n <= cookieMAC {
+		return false
+	}
+	var k cookie
+	if !k.parse(b[:n-cookieMAC]) || !k.path {
+		return false
+	}
+	_, ok := s.listenerByHash(k.listener)
+	return ok
+}
+
 // openCookie reads the user part of a Route value and verifies its signature by
 // the key that it names.
 func (s *signer) openCookie(user, callID []byte) (k cookie, ok bool) {

@@ -17,7 +17,9 @@ func (c *Core) lost(now clock.Instant, b *Branch, status int, elsewhere bool, fx
 	c.concluded(rc, b)
 	c.signer.use(rc.snap.Keys)
 	if waiting && rc.phase != answered && (!elsewhere || !c.tryNextHop(now, rc, b, nil, fx)) {
-		if !elsewhere || !c.callSpare(rc, b.target, status) {
+		if elsewhere {
+			c.missed(rc, b.target, status)
+		} else {
 			c.failed(rc, status)
 		}
 		c.advance(now, rc, nil, fx)

@@ -40,7 +40,7 @@ func (c *Core) advance(now clock.Instant, rc *ResponseContext, m *sip.Message, f
 		case awaiting:
 			c.await(rc, at-1, share)
 		default:
-			c.failed(rc, status)
+			c.missed(rc, at-1, status)
 		}
 	}
 	if rc.pending == 0 && (rc.phase != searching || rc.waiting == 0) {
@@ -158,7 +158,7 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	e.hop = hop
 	c.edit(&e) // 1. 2. 3. 5. 6.
 	c.editHeaders(rc, m, server.Flow, hop)
-	c.pushPath(rc, server.Flow)
+	c.pushPath(rc, &e, hop)
 	if rc.recordsRoute(m) {
 		c.recordRoute(rc, &e, m, t, hop) // 4.
 	}
@@ -255,12 +255,12 @@ func (c *Core) edit(e *edits) {
 	rw.SetMaxForwards(e.hopsLeft()) // 3.
 	rw.SetMaxBreadth(e.breadth)     // 5. RFC 5393 §5.3.3
 	c.removeRoutes(e)               // §16.4
-	if e.path != nil {
-		rw.PushRoute(e.path)
-	}
-	if e.hasRoute && e.path == nil && !e.route.LooseRouter() {
+	if e.hasRoute && !e.route.LooseRouter() {
 		c.strictForm(e) // 6.
 		return
+	}
+	if e.path != nil {
+		rw.PushRoute(e.path)
 	}
 	if e.setURI != nil {
 		rw.SetRequestURI(e.setURI) // 2.
@@ -303,7 +303,11 @@ func (c *Core) strictForm(e *edits) {
 	}
 	c.lines = append(append(append(c.lines[:0], '<'), uri...), '>')
 	c.rewriter.AppendRoute(c.lines)
-	c.rewriter.RemoveValue(sip.Route, e.routeValue)
+	if e.path == nil {
+		c.rewriter.RemoveValue(sip.Route, e.routeValue)
+	} else if rest := afterFirst(e.path); len(rest) > 0 {
+		c.rewriter.PushRoute(rest)
+	}
 	c.lines = e.route.AppendRequestURI(c.lines[:0])
 	c.rewriter.SetRequestURI(c.lines)
 }

@@ -189,11 +189,19 @@ func (c *Core) translate(now clock.Instant, rq *request, t *Target) (found []loc
 	return nil, status
 }
 
+// missed counts a target that nobody has answered for as status, unless a spare of
+// it can be called.
+func (c *Core) missed(rc *ResponseContext, target uint32, status int) {
+	if !c.callSpare(rc, target) {
+		c.failed(rc, status)
+	}
+}
+
 // callSpare puts the spare of a target that could not be reached in its place:
 // after a 408, a 430 or an error of the transport. RFC 5626 §7, RFC 5627 §6.1: after
 // any other final response of its instance, no other flow of that is tried.
-func (c *Core) callSpare(rc *ResponseContext, target uint32, status int) bool {
-	if rc.phase != searching || status != 430 && status != 408 && status != 503 {
+func (c *Core) callSpare(rc *ResponseContext, target uint32) bool {
+	if rc.phase != searching {
 		return false
 	}
 	t := c.targets.At(target)

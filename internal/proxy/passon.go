@@ -39,7 +39,7 @@ func (c *Core) passOn(now clock.Instant, m *sip.Message, from flow.Flow, s *Snap
 func (c *Core) sentOn(now clock.Instant, rq *request, fx *effect.List) bool {
 	if !rq.inDialog && !rq.byPath && !rq.hasRoute {
 		c.consult(rq)
-		return c.ruled(now, rq, fx)
+		return c.ruled(now, rq, fx) && c.pathSuits(now, rq, fx)
 	}
 	refused := c.underRule(rq)
 	if refused != nil {

@@ -1,6 +1,11 @@
 package proxy
 
 import (
+	"bytes"
+	"net/netip"
+
+	"viaduct/internal/clock"
+	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/registrar"
 	"viaduct/sip"
@@ -24,27 +29,68 @@ func (c *Core) edge(rq *request) *rejection {
 	return nil
 }
 
-// pushPath adds our Path value to a copy of a REGISTER.
-func (c *Core) pushPath(rc *ResponseContext, arrival flow.Flow) {
+// pathSuits is edge for a request that its rule sends on; false when it was refused.
+func (c *Core) pathSuits(now clock.Instant, rq *request, fx *effect.List) bool {
+	refused := c.edge(rq)
+	if refused != nil {
+		c.reject(now, rq, refused, fx)
+	}
+	return refused == nil
+}
+
+// pushPath adds our Path value to a copy of a REGISTER that leaves by hop: one with
+// the flow to the client, or two when the two sides do not look alike, as in
+// Record-Route (RFC 5658 §6.2). The upper one is then for whoever sends to the
+// client. RFC 3327 §5.2: a registrar that ignored it could not reach the client, so
+// that path is required of it.
+func (c *Core) pushPath(rc *ResponseContext, e *edits, hop flow.Hop) {
 	if !rc.path.Add {
 		return
 	}
-	l := &rc.snap.Listeners[arrival.Listener]
-	k := cookie{listener: l.Hash, flow: arrival.Remote, path: true}
-	token := c.signer.appendCookie(c.text[:0], &k, nil)
+	s, arrival := rc.snap, e.arrival
+	k := cookie{flow: arrival.Remote, path: true}
+	alike := arrival.Listener == hop.Listener && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local)
+	k.paired, k.downstream = !alike, !alike
+	c.pushPathValue(rc, e, &k, arrival.Listener, arrival.Local)
+	if !alike {
+		k.downstream, k.flow = false, netip.AddrPort{}
+		c.pushPathValue(rc, e, &k, hop.Listener, hop.Local)
+	}
+	for it := e.m.Values(sip.Require); it.Next(); {
+		if bytes.EqualFold(it.Value.Text, pathTag) {
+			return
+		}
+	}
+	c.rewriter.Add("Require", pathTag)
+}
+
+var pathTag = []byte("path")
+
+// pushPathValue writes one value for one side. Where the client asks for sips, only
+// sips may stand on the way to it (RFC 5630 §5.2).
+func (c *Core) pushPathValue(rc *ResponseContext, e *edits, k *cookie, listener flow.Listener, local netip.AddrPort) {
+	l := &rc.snap.Listeners[listener]
+	k.listener = l.Hash
+	token := c.signer.appendCookie(c.text[:0], k, nil)
 	n := len(token)
-	token = l.appendSentBy(token, arrival.Local)
-	transport := ""
+	token = l.appendSentBy(token, local)
+	c.text = token
+	scheme, transport := "sip", ""
 	switch l.Protocol {
 	case flow.TCP:
 		transport = "tcp"
-	case flow.WS, flow.WSS:
+	case flow.TLS:
+		scheme = "sips"
+	case flow.WSS:
+		transport = "ws"
+		if e.showsSIPS() {
+			scheme = "sips"
+		}
+	case flow.WS:
 		transport = "ws"
 	}
-	c.text = token
-	c.lines = registrar.AppendPathValue(c.lines[:0], token[:n], token[n:], transport, rc.path.OB)
+	c.lines = registrar.AppendPathValue(c.lines[:0], scheme, token[:n], token[n:], transport, rc.path.OB)
 	c.rewriter.PushPath(c.lines)
-	c.rewriter.Add("Require", []byte("path"))
 }
 
 // routeByPath makes a copy follow the Path of a binding (RFC 3327 §5.1): a Route
@@ -63,4 +109,11 @@ func (e *edits) routeByPath(path []byte) int {
 	}
 	e.path, e.hasRoute = path, true
 	return 0
+}
+
+// afterFirst is a Path vector without its first value.
+func afterFirst(path []byte) []byte {
+	first := sip.FirstOf(path)
+	at := bytes.Index(path, first) + len(first)
+	return bytes.TrimLeft(path[at:], ", \t")
 }

@@ -19,8 +19,8 @@ func (c *Core) preprocess(rq *request) *rejection {
 	routes := rq.m.Values(sip.Route)
 	c.strictRouter(rq)
 	rq.stripOwnMaddr(&c.text)
-	if !c.popOwnRoutes(rq, &routes) {
-		return rq.refuse(400, "Bad Route")
+	if refused := c.popOwnRoutes(rq, &routes); refused != nil {
+		return refused
 	}
 	rq.own = rq.snap.responsible(&rq.uri)
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
@@ -112,8 +112,8 @@ func (rq *request) stripOwnMaddr(text *[]byte) {
 // popOwnRoutes removes the Route values that name this proxy (§16.4 third rule).
 // Unsigned ones prove nothing and go: ordinary phones pre-load their outbound
 // proxy. A signed one ends the search, with the second of its pair (RFC 5658 §5).
-// It leaves the first value of others in rq.route; false if that does not parse.
-func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
+// It leaves the first value of others in rq.route.
+func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) *rejection {
 	left := -1
 	if rq.way.popLast {
 		left = rq.routeCount() - 1
@@ -124,13 +124,13 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 	var u sip.URI
 	for n := 0; n != left && routes.Next(); n++ {
 		if sip.ParseAddressURI(routes.Value.Text, &a, &u) != nil {
-			return false
+			return rq.refuse(400, "Bad Route")
 		}
 		// The second of a pair is ours by its signature, even when its listener has
 		// been removed since.
 		if done || !paired && !rq.snap.isUs(&u) {
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
-			return true
+			return nil
 		}
 		k, ok := c.signer.openCookie(u.User, rq.m.CallIDValue())
 		switch {
@@ -138,14 +138,17 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) bool {
 			rq.partner, rq.paired, done = k, true, true
 		case paired: // its pair is not there: what comes is others', or another pass (a spiral)
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
-			return true
+			return nil
 		case ok:
 			rq.cookie, rq.signed = k, true
 			paired, done = k.paired, !k.paired
+		case rq.snap.isFlowToken(u.User): // RFC 5626 §5.3.1
+			c.counts.RouteRefused++
+			return rq.refuse(403, "Bad Flow Token")
 		}
 		rq.way.pops++
 	}
-	return true
+	return nil
 }
 
 // routeCount is the number of Route values.

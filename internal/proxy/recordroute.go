@@ -115,6 +115,9 @@ func callerFlow(m *sip.Message, arrival flow.Flow) netip.AddrPort {
 	if sip.ParseAddressURI(v.Text, &a, &u) != nil {
 		return netip.AddrPort{}
 	}
+	if u.Params.Has("ob") { // RFC 5626 §5.3.2: to be reached by the flow that it has opened
+		return arrival.Remote
+	}
 	addr, ok := u.Addr()
 	if !ok {
 		return netip.AddrPort{} // a name: whoever sends by it can be reached by it

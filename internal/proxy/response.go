@@ -71,7 +71,7 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 		if status == 503 && c.tryNextHop(now, rc, b, nil, fx) { // RFC 3263 §4.3
 			return
 		}
-		if status != 503 && c.callSpare(rc, b.target, status) { // RFC 5626 §7: after any other answer the phone has spoken
+		if (status == 408 || status == 430) && c.callSpare(rc, b.target) { // RFC 5626 §7: after any other answer the phone has spoken
 			c.advance(now, rc, nil, fx)
 			return
 		}

@@ -85,14 +85,16 @@ const noRoom = -2
 // noRoom, or the response that its target counts as having given.
 func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	rc, t := &c.once, &c.onceTarget
-	c.onceOpen = open{rule: rq.rule, end: rq.end, way: rq.way, dialog: rq.cookie, own: rq.own}
+	c.onceOpen = open{rule: rq.rule, end: rq.end, way: rq.way, dialog: rq.cookie, own: rq.own, path: rq.path}
 	c.onceEdits = c.appendEdits(c.onceEdits[:0])
 	c.onceOpen.edits = c.onceEdits
 	*rc = ResponseContext{snap: rq.snap, open: &c.onceOpen}
 	*t = Target{}
 	switch {
 	case rq.inDialog || rq.byPath:
-		c.aim(rq, t)
+		if status := c.aim(rq, t); status != 0 {
+			return status
+		}
 		if rq.toInstance {
 			if _, status := c.translate(now, rq, t); status != 0 {
 				return status
@@ -128,6 +130,7 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	instead := c.instead(rc, &e, hop)
 	c.edit(&e)
 	c.editHeaders(rc, rq.m, rq.from, hop)
+	c.pushPath(rc, &e, hop)
 	if rc.recordsRoute(rq.m) {
 		c.recordRoute(rc, &e, rq.m, t, hop)
 	}

@@ -32,8 +32,7 @@ func (c *Core) decide(now clock.Instant, rq *request, fx *effect.List) {
 
 // begun opens the targets of a request that a rule sends on.
 func (c *Core) begun(now clock.Instant, rq *request, fx *effect.List) {
-	if refused := c.edge(rq); refused != nil {
-		c.reject(now, rq, refused, fx)
+	if !c.pathSuits(now, rq, fx) {
 		return
 	}
 	rc := c.newContext(now, rq)
@@ -200,7 +199,11 @@ func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
 	rc := c.newContext(now, rq)
 	t := Target{}
 	if rq.inDialog || rq.byPath {
-		c.aim(rq, &t)
+		if status := c.aim(rq, &t); status != 0 {
+			c.failed(rc, status)
+			c.open(now, rc, rq.m, fx)
+			return
+		}
 	}
 	switch {
 	case rq.toInstance:
@@ -233,10 +236,10 @@ func (c *Core) addTranslated(now clock.Instant, rc *ResponseContext, rq *request
 // direction: the request came in by the side of the topmost value and leaves by
 // the other. A single value with a flow goes outward when it came from that
 // flow, and into it otherwise (RFC 5626 §5.3).
-func (c *Core) aim(rq *request, t *Target) {
+func (c *Core) aim(rq *request, t *Target) (status int) {
 	out := rq.outward()
 	if out == nil {
-		return
+		return 0
 	}
 	listener, ok := rq.snap.listenerByHash(out.listener)
 	if !ok { // gone with a reload: the one that suits the target's address is found later
@@ -251,10 +254,13 @@ func (c *Core) aim(rq *request, t *Target) {
 			if t.flow.Protocol.Reliable() { // nobody listens where a client called from
 				t.flow.Conn = flow.Existing
 			}
+		} else if out.path {
+			return 430 // it leads into its flow and nowhere else
 		}
-		return
+		return 0
 	}
 	t.from, t.hasFrom = listener, ok
+	return 0
 }
 
 // outward is the cookie of the side that a request leaves by; nil when that is told

@@ -118,7 +118,7 @@ func (c *Core) silent(now clock.Instant, b *Branch, fx *effect.List) {
 		c.table.Cancel(now, client, nil, fx)
 	}
 	if rc.phase != answered && !c.tryNextHop(now, rc, b, nil, fx) {
-		c.failed(rc, 408)
+		c.missed(rc, b.target, 408)
 		c.advance(now, rc, nil, fx)
 	}
 }

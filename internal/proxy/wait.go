@@ -192,7 +192,7 @@ func (c *Core) Resolved(now clock.Instant, h effect.Handle, hops resolve.Hops, e
 		status = 503
 	}
 	if status != 0 {
-		c.failed(rc, status)
+		c.missed(rc, w.target, status)
 	}
 	c.advance(now, rc, nil, fx)
 }

@@ -46,11 +46,12 @@ func registersFlow(m *sip.Message) bool {
 	return false
 }
 
-// AppendPathValue appends a Path value of ours: token is the user part, a signed
-// flow token; sentBy is host[:port] of the listener; transport is "" when the
-// default of the URI leads there.
-func AppendPathValue(dst, token, sentBy []byte, transport string, ob bool) []byte {
-	dst = append(append(append(dst, "<sip:"...), token...), '@')
+// AppendPathValue appends a Path value of ours: scheme is sip or sips; token is the
+// user part, a signed flow token; sentBy is host[:port] of the listener; transport
+// is "" when the default of the URI leads there.
+func AppendPathValue(dst []byte, scheme string, token, sentBy []byte, transport string, ob bool) []byte {
+	dst = append(append(append(dst, '<'), scheme...), ':')
+	dst = append(append(dst, token...), '@')
 	dst = append(dst, sentBy...)
 	if transport != "" {
 		dst = append(append(dst, ";transport="...), transport...)

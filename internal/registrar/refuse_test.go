@@ -208,11 +208,11 @@ func TestEdge(t *testing.T) {
 			t.Errorf("%s: got %+v, %d, want %+v, %d", c.name, got, status, c.want, c.status)
 		}
 	}
-	value := registrar.AppendPathValue(nil, []byte("token"), []byte("192.0.2.1:5070"), "tcp", true)
+	value := registrar.AppendPathValue(nil, "sip", []byte("token"), []byte("192.0.2.1:5070"), "tcp", true)
 	if want := "<sip:token@192.0.2.1:5070;transport=tcp;lr;ob>"; string(value) != want {
 		t.Errorf("got %s, want %s", value, want)
 	}
-	if value = registrar.AppendPathValue(value[:0], []byte("token"), []byte("p.example.com"), "", false); string(value) != "<sip:token@p.example.com;lr>" {
+	if value = registrar.AppendPathValue(value[:0], "sips", []byte("token"), []byte("p.example.com"), "", false); string(value) != "<sips:token@p.example.com;lr>" {
 		t.Errorf("got %s", value)
 	}
 }
