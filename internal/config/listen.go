@@ -236,9 +236,23 @@ func (l *loader) from(a *hclsyntax.Attribute) (flow.Listener, bool) {
 		l.report(rng, "write from = listen.X", "from needs a listener")
 		return 0, false
 	}
+	at, ok := l.listenerNamed(t, "from = listen.X")
+	switch {
+	case !ok:
+		return 0, false
+	case len(at.index) > 1:
+		l.report(rng, "give the IPv4 and the IPv6 address a listen block each", "listener %q is two sockets", at.name)
+		return 0, false
+	}
+	return at.index[0], true
+}
+
+// listenerNamed finds the listener that listen.X or listen["X"] names; usage is how
+// it is written.
+func (l *loader) listenerNamed(t *hclsyntax.ScopeTraversalExpr, usage string) (at listen, ok bool) {
 	path, index, ok := l.path(t)
 	if !ok {
-		return 0, false
+		return listen{}, false
 	}
 	var name string
 	switch {
@@ -247,17 +261,12 @@ func (l *loader) from(a *hclsyntax.Attribute) (flow.Listener, bool) {
 	case path[0] == "listen" && len(path) == 1 && index != nil:
 		name = *index
 	default:
-		l.report(rng, "write from = listen.X", "from needs a listener")
-		return 0, false
+		what, _, _ := strings.Cut(usage, " ")
+		l.report(t.SrcRange, "write "+usage, "%s needs a listener", what)
+		return listen{}, false
 	}
-	at, ok := l.listens[name]
-	switch {
-	case !ok:
-		l.report(rng, didYouMeanOr(name, quoted(l.listenerNames)), "no listener is named %q", name)
-		return 0, false
-	case len(at.index) > 1:
-		l.report(rng, "give the IPv4 and the IPv6 address a listen block each", "listener %q is two sockets", name)
-		return 0, false
+	if at, ok = l.listens[name]; !ok {
+		l.report(t.SrcRange, didYouMeanOr(name, quoted(l.listenerNames)), "no listener is named %q", name)
 	}
-	return at.index[0], true
+	return at, ok
 }

@@ -55,6 +55,7 @@ var (
 		blocks: []*blockSpec{
 			{name: "timers", once: true, attrs: settingAttrs(timerSettings)},
 			{name: "limits", once: true, attrs: settingAttrs(limitSettings)},
+			{name: "identity", once: true, attrs: []attrSpec{{name: "assert"}, {name: "withhold"}, {name: "privacy"}}},
 		},
 	}
 

@@ -90,7 +90,8 @@ func (l *loader) server(b *block) {
 		_ = c.Log.UnmarshalText([]byte(v)) // each choice is the name of a level
 	}
 	s.Server = l.serverHeader(b.attr("server_header"))
-	s.Trust = l.networkList(b.attr("trust"))
+	s.Trust = l.trust(b.attr("trust"))
+	l.identity(b.named("identity"))
 	c.Resolvers = l.resolvers(b.attr("resolvers"))
 	l.timersAndLimits(b)
 }

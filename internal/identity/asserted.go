@@ -8,10 +8,10 @@ import (
 )
 
 // Policy is what was agreed in the trust domain (RFC 3325: Spec(T)). The zero
-// Policy asserts nothing of its own and withholds on demand only.
+// Policy asserts its own users inside the domain, and withholds on demand only.
 type Policy struct {
-	// Assert adds P-Asserted-Identity for users that were authenticated here.
-	Assert bool
+	// Assert says who is told the users that were authenticated here.
+	Assert Assert
 	// Withhold removes P-Asserted-Identity for nodes that are not trusted even
 	// when the message does not ask for privacy (RFC 3325 §7 recommends not to).
 	Withhold bool
@@ -20,35 +20,50 @@ type Policy struct {
 	Service bool
 }
 
+// Assert says to whom P-Asserted-Identity is added for a user of ours.
+type Assert uint8
+
+// To the trust domain, for whom it is meant (RFC 3325 §5); to others too, as long
+// as nobody asks for privacy; or to nobody.
+const (
+	ToTrusted Assert = iota
+	ToAll
+	ToNobody
+)
+
+// to reports whether a node is told.
+func (a Assert) to(trusted bool) bool { return a == ToAll || a == ToTrusted && trusted }
+
 // Facts are what Edit has to know of a message and of where it goes.
 type Facts struct {
-	FromTrusted bool // the node that the message came from is in the trust domain
-	ToTrusted   bool // the node that it goes to is
+	FromTrusted bool    // the node that the message came from is in the trust domain
+	ToTrusted   bool    // the node that it goes to is
+	Privacy     Privacy // that the message asks for: PrivacyOf, and what else is known
 	// Identity is the value to assert, for a user who was authenticated: see
 	// AppendURI. nil: nobody was.
 	Identity []byte
 }
 
-// Edit enters in rw what a proxy has to change in m before it forwards it.
-func (p *Policy) Edit(rw *sip.Rewriter, m *sip.Message, f Facts) {
-	privacy := PrivacyOf(m)
-	withhold := !f.ToTrusted && p.withheld(privacy)
-	if !f.FromTrusted || withhold { // RFC 3325 §6
-		rw.RemoveAll(sip.PPreferredIdentity)
-	}
+// Edit enters in rw what a proxy has to change in m before it forwards it. It
+// tells whether the node that it goes to must not see an identity, whoever adds it.
+func (p *Policy) Edit(rw *sip.Rewriter, m *sip.Message, f Facts) (withheld bool) {
+	withheld = !f.ToTrusted && p.withheld(f.Privacy)
+	// RFC 3325 §6, §9.2: a hint for the proxy that authenticates, which is here.
+	rw.RemoveAll(sip.PPreferredIdentity)
 	asserted := f.FromTrusted && m.Has(sip.PAssertedIdentity)
 	switch {
-	case !f.FromTrusted || withhold: // §5: a stranger's word is none; §7
+	case !f.FromTrusted || withheld: // §5: a stranger's word is none; §7
 		rw.RemoveAll(sip.PAssertedIdentity)
 	case asserted:
 		keepTwo(rw, m)
 	}
-	if p.Assert && f.Identity != nil && !asserted && !withhold && carries(m) {
+	if f.Identity != nil && p.Assert.to(f.ToTrusted) && !asserted && !withheld && carries(m) {
 		rw.Add(sip.HeaderName(sip.PAssertedIdentity), f.Identity)
 	}
-	if p.Service && withhold && privacy.has(ID) {
-		crossOff(rw, m, privacy)
+	if p.Service && withheld && f.Privacy.has(ID) {
+		crossOff(rw, m)
 	}
+	return withheld
 }
 
 // withheld tells whether nodes that are not trusted may not see the identity
@@ -97,11 +112,11 @@ func uriOf(value []byte) (uri sip.URI, ok bool) {
 
 // crossOff takes id out of Privacy. When nothing but critical is left the header
 // goes, and with it the demand for a privacy service (RFC 3323 §5).
-func crossOff(rw *sip.Rewriter, m *sip.Message, privacy Privacy) {
-	if (privacy &^ (ID | Critical)) == 0 {
+func crossOff(rw *sip.Rewriter, m *sip.Message) {
+	if (PrivacyOf(m) &^ (ID | Critical)) == 0 {
 		rw.RemoveAll(sip.Privacy)
 		for it := m.Values(sip.ProxyRequire); it.Next(); {
-			if bytes.EqualFold(it.Value.Text, []byte("privacy")) {
+			if isPrivacy(it.Value.Text) {
 				rw.RemoveValue(sip.ProxyRequire, it.Value)
 			}
 		}
@@ -124,6 +139,12 @@ func crossOff(rw *sip.Rewriter, m *sip.Message, privacy Privacy) {
 	}
 	rw.Set(sip.Privacy, left)
 }
+
+// Serves reports whether a proxy with this policy has what Proxy-Require asks of
+// it by an option tag (RFC 3323 §4.3).
+func (p *Policy) Serves(option []byte) bool { return p.Service && isPrivacy(option) }
+
+func isPrivacy(option []byte) bool { return bytes.EqualFold(option, []byte("privacy")) }
 
 // Refuse tells whether a request has to be refused because the privacy that it
 // insists on is not to be had: the status and reason phrase, 0 when it may go on.

@@ -3,7 +3,7 @@
 //
 //	               ┌────────┐ P-Preferred-Identity: out, a hint at most
 //	message ──────▶│ Policy │ P-Asserted-Identity: out unless a trusted node wrote it;
-//	from trusted?  │ .Edit  │   in for an authenticated user
+//	from trusted?  │ .Edit  │   in for an authenticated user, toward who is trusted
 //	to trusted?    │        │ to others: out when Privacy asks for it, or always
 //	who is it?     └───┬────┘
 //	                   ▼

@@ -36,6 +36,7 @@ func edit(t *testing.T, p Policy, f Facts, lines string) string {
 	m := parse(t, wire+tail)
 	var rw sip.Rewriter
 	rw.Reset(m)
+	f.Privacy = PrivacyOf(m)
 	p.Edit(&rw, m, f)
 	out := string(rw.AppendTo(nil))
 	parse(t, out)
@@ -62,7 +63,7 @@ func TestIdentityIsToldToWhomItMay(t *testing.T) {
 		eve   = "P-Asserted-Identity: <sip:eve@example.com>"
 		alice = "P-Asserted-Identity: <sip:alice@example.com>"
 	)
-	service, assert := Policy{Service: true}, Policy{Assert: true}
+	service, all, never := Policy{Service: true}, Policy{Assert: ToAll}, Policy{Assert: ToNobody}
 	for _, c := range []struct {
 		name         string
 		policy       Policy
@@ -86,17 +87,20 @@ func TestIdentityIsToldToWhomItMay(t *testing.T) {
 
 		{"a preference of a stranger goes", Policy{}, inward, "P-Preferred-Identity: <sip:eve@example.com>", ""},
 		{"also outward", Policy{}, stranger, "P-Preferred-Identity: <sip:eve@example.com>", ""},
-		{"that of a friend stays inside", Policy{}, inside, "P-Preferred-Identity: <sip:a@b>", "P-Preferred-Identity: <sip:a@b>"},
-		{"and does not leave with id", Policy{}, outward, "P-Preferred-Identity: <sip:a@b>|Privacy: id", "Privacy: id"},
+		{"and that of a friend: it was for the proxy that authenticates", Policy{}, inside, "P-Preferred-Identity: <sip:a@b>", ""},
+		{"outward too", Policy{}, outward, "P-Preferred-Identity: <sip:a@b>|Privacy: none", "Privacy: none"},
 
-		{"an authenticated user is asserted", assert, user, "", alice},
-		{"in place of what it said itself", assert, user, eve, alice},
-		{"in place of two lines", assert, user, eve + "|Privacy: id|" + eve, "Privacy: id|" + alice},
-		{"not unless configured", Policy{}, user, eve, ""},
-		{"not to a stranger who may not know", assert, userOut, "Privacy: id", "Privacy: id"},
-		{"but to one who may", assert, userOut, "", alice},
-		{"a friend's word is kept before ours", assert, Facts{FromTrusted: true, ToTrusted: true, Identity: []byte("<sip:x@y>")}, eve, eve},
-		{"nobody is asserted whom nobody authenticated", assert, inward, "", ""},
+		{"an authenticated user is asserted", Policy{}, user, "", alice},
+		{"in place of what it said itself", Policy{}, user, eve, alice},
+		{"in place of two lines", Policy{}, user, eve + "|Privacy: id|" + eve, "Privacy: id|" + alice},
+		{"and of what it would prefer", Policy{}, user, "P-Preferred-Identity: <sip:eve@example.com>", alice},
+		{"not where it is not wanted", never, user, eve, ""},
+		{"not to a stranger", Policy{}, userOut, "", ""},
+		{"not to one who may not know", all, userOut, "Privacy: id", "Privacy: id"},
+		{"but to one who may, where it is wanted", all, userOut, "", alice},
+		{"and to a friend then, too", all, user, "", alice},
+		{"a friend's word is kept before ours", Policy{}, Facts{FromTrusted: true, ToTrusted: true, Identity: []byte("<sip:x@y>")}, eve, eve},
+		{"nobody is asserted whom nobody authenticated", all, inward, "", ""},
 
 		{"one sip and one tel URI are kept", Policy{}, inside, eve + ", <tel:+491>|P-Asserted-Identity: <sips:b@c>, tel:+492, http://x.y/", eve + ", <tel:+491>"},
 
@@ -119,7 +123,7 @@ func TestNothingIsAssertedInRequestsThatNameNoOriginator(t *testing.T) {
 		m := parse(t, strings.ReplaceAll(head, "INVITE", method)+tail)
 		var rw sip.Rewriter
 		rw.Reset(m)
-		p := Policy{Assert: true}
+		var p Policy
 		p.Edit(&rw, m, Facts{ToTrusted: true, Identity: []byte("<sip:alice@example.com>")})
 		if got := string(rw.AppendTo(nil)); got != string(m.Wire()) {
 			t.Errorf("%s: got\n%s", method, got)
@@ -135,7 +139,7 @@ func TestResponsesAreTreatedAlike(t *testing.T) {
 	m := parse(t, wire+"P-Asserted-Identity: <sip:eve@example.com>\r\n"+tail)
 	var rw sip.Rewriter
 	rw.Reset(m)
-	p := Policy{Assert: true}
+	var p Policy
 	p.Edit(&rw, m, Facts{ToTrusted: true})
 	if got := string(rw.AppendTo(nil)); got != wire+tail {
 		t.Errorf("got\n%s", got)
@@ -209,11 +213,12 @@ func TestAllocEdit(t *testing.T) {
 	m := parse(t, head+"P-Asserted-Identity: <sip:eve@example.com>\r\nPrivacy: id;user\r\n"+tail)
 	var rw sip.Rewriter
 	var out []byte
-	p := Policy{Assert: true, Service: true}
+	p := Policy{Assert: ToAll, Service: true}
 	identity := []byte("<sip:alice@example.com>")
 	got := testing.AllocsPerRun(100, func() {
 		for _, f := range []Facts{{ToTrusted: true, Identity: identity}, {FromTrusted: true}, {}} {
 			rw.Reset(m)
+			f.Privacy = PrivacyOf(m)
 			p.Edit(&rw, m, f)
 			out = rw.AppendTo(out[:0])
 		}

@@ -39,12 +39,17 @@ func privacyOf(word []byte) Privacy {
 // PrivacyOf reads the Privacy lines of m.
 func PrivacyOf(m *sip.Message) (p Privacy) {
 	for it := m.Values(sip.Privacy); it.Next(); {
-		for rest := it.Value.Text; len(rest) > 0; {
-			var word []byte
-			word, rest = nextWord(rest)
-			if len(word) > 0 {
-				p |= privacyOf(word)
-			}
+		p |= ParsePrivacy(it.Value.Text)
+	}
+	return p
+}
+
+// ParsePrivacy reads the value of a Privacy line.
+func ParsePrivacy(value []byte) (p Privacy) {
+	for len(value) > 0 {
+		var word []byte
+		if word, value = nextWord(value); len(word) > 0 {
+			p |= privacyOf(word)
 		}
 	}
 	return p

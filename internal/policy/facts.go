@@ -27,6 +27,7 @@ type Facts struct {
 	from, to, contact party
 
 	user   []byte // that auth.user reads
+	who    int    // whose name it is, in Users, +1; 0: nobody's
 	lets   [MaxLets]letValue
 	edited sip.URI // the Request-URI as the rules have changed it …
 	moved  bool    // … if they have
@@ -46,7 +47,7 @@ var noURI sip.URI
 func (f *Facts) begin() {
 	f.Scratch, f.Edits, f.ResponseEdits = f.Scratch[:0], f.Edits[:0], f.ResponseEdits[:0]
 	f.from.read, f.to.read, f.contact.read = false, false, false
-	f.user, f.moved, f.BadSets = nil, false, 0
+	f.user, f.who, f.moved, f.BadSets = nil, 0, false, 0
 }
 
 // NewURI is the Request-URI as the rules have changed it, nil when they have not.

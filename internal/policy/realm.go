@@ -9,6 +9,7 @@ type Realm struct {
 	Realm      string // what a challenge shows (RFC 7616 §3.3)
 	Algorithms []auth.Algorithm
 	Domains    *Domains // whose users it holds: the domain that it is named like, else all of ours
+	Home       string   // that of them which a user is asserted in who claims none (RFC 3325); "" for none
 	ID         int      // index in Program.Realms
 }
 
@@ -33,12 +34,21 @@ type Identity struct {
 func (f *Facts) recall(realm *Realm) *Identity {
 	for i := range f.Users {
 		if x := &f.Users[i]; x.Realm == realm {
-			f.user = x.User
+			f.user, f.who = x.User, i+1
 			return x
 		}
 	}
-	f.user = nil
+	f.user, f.who = nil, 0
 	return nil
+}
+
+// Authenticated is whom the last `authenticate` on the way has found: nil when the
+// way had none. It is valid until the next decision begins.
+func (f *Facts) Authenticated() *Identity {
+	if f.who == 0 {
+		return nil
+	}
+	return &f.Users[f.who-1]
 }
 
 // AuthUser is the user that the last `authenticate` on the way has found.

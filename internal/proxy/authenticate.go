@@ -4,6 +4,7 @@ import (
 	"viaduct/internal/auth"
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
+	"viaduct/internal/identity"
 	"viaduct/internal/policy"
 	"viaduct/sip"
 )
@@ -81,7 +82,8 @@ func (c *Core) identified(m *sip.Message, r *policy.Realm, realm *auth.Realm) {
 	who := policy.Identity{Realm: r, User: c.credentials.User}
 	if a, err := read(); err == nil {
 		if u, err := sip.ParseURI(a.URI); err == nil {
-			who.Caller = realm.Speaks(c.credentials.User, &u)
+			// RFC 3323 §4.1.1.3: who writes that it is nobody claims to be nobody else.
+			who.Caller = realm.Speaks(c.credentials.User, &u) || m.Method() != sip.REGISTER && identity.Anonymous(&u)
 		}
 	}
 	f := &c.facts

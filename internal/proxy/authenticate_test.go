@@ -111,7 +111,9 @@ func (g *gate) told(a effect.Ask) []sent {
 
 // oneRealm asks every caller and sends the call to one place.
 const oneRealm = `
-server { domains = ["example.org"] }
+server {
+  domains = ["example.org"]
+}
 users "staff" {
   realm      = "example.org"
   file       = "unused"

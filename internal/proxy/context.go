@@ -132,7 +132,8 @@ func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
 	rc.rule, rc.end, rc.at, rc.way, rc.loop = rq.rule, rq.end, rq.at, rq.way, rq.loop
 	rc.dialog, rc.own, rc.breadth = rq.cookie, rq.own, rq.breadth
 	rc.path, rc.proven = rq.path, rq.proven
-	rc.edits = c.bytes.Copy(c.appendEdits(c.text[:0]))
+	c.edits = c.appendEdits(c.edits[:0], rq)
+	rc.edits = c.bytes.Copy(c.edits)
 	if rq.way.uri != nil { // it lives in the scratch of this step
 		rc.way.uri = c.bytes.Copy(rq.way.uri)
 	}

@@ -2,13 +2,11 @@ package proxy
 
 import (
 	"hash/maphash"
-	"net/netip"
 
 	"viaduct/internal/auth"
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
-	"viaduct/internal/identity"
 	"viaduct/internal/location"
 	"viaduct/internal/policy"
 	"viaduct/internal/registrar"
@@ -61,8 +59,7 @@ type Core struct {
 	// scratch of one step
 	rq          request
 	once        ResponseContext // of what is forwarded without a transaction
-	onceEdits   []byte
-	heard       netip.AddrPort // where the response in hand came from
+	heard       flow.Flow       // where the response in hand came from
 	onceOpen    open
 	onceTarget  Target
 	kept        sip.Message // a kept request, parsed again
@@ -74,10 +71,10 @@ type Core struct {
 	registrar   registrar.Registrar
 	verifier    *auth.Verifier
 	credentials auth.Credentials
-	identity    identity.Policy
 	found       location.Found
 	told        reply  // while what waited for it is taken up again
 	query       []byte // a resolve.Query under construction
+	edits       []byte // what rules change, under construction
 	text        []byte // a URI, a Via or a Route value under construction
 	lines       []byte // header lines under construction
 }
@@ -155,6 +152,7 @@ func (c *Core) packet(now clock.Instant, m *sip.Message, at *Place, from flow.Fl
 		return
 	}
 	if !m.IsRequest() {
+		c.heard = from
 		c.response(now, m, at, s, fx)
 		return
 	}

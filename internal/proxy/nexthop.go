@@ -41,7 +41,7 @@ func (c *Core) permit(rc *ResponseContext, arrival flow.Flow, hop flow.Hop) (flo
 	switch {
 	case hop.Local.Addr().IsUnspecified(): // no route, so there is no address to show (§18.1.1)
 		return hop, 503
-	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.Trust.Contains(arrival.Remote.Addr()):
+	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.trusts(arrival.Listener, arrival.Remote):
 		return hop, 403
 	}
 	return hop, 0

@@ -62,6 +62,7 @@ func (c *Core) unpark(now clock.Instant, w *wait, hops resolve.Hops, state resol
 			c.forwardOnce(now, &c.rq, fx)
 		}
 	} else {
+		c.heard = p.from
 		c.forwardResponse(now, m, p.snap, fx)
 	}
 	c.told = reply{}

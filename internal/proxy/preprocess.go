@@ -35,7 +35,7 @@ func (c *Core) preprocess(rq *request) *rejection {
 	if !rq.hasRoute && !rq.snap.takes(rq.uri.Scheme) {
 		return rq.refuse(416, "")
 	}
-	if rq.hasRoute && !rq.inDialog && !rq.byPath && !rq.snap.Trust.Contains(rq.from.Remote.Addr()) {
+	if rq.hasRoute && !rq.inDialog && !rq.byPath && !rq.snap.trusts(rq.from.Listener, rq.from.Remote) {
 		c.counts.RouteRefused++
 		return rq.refuse(403, "Route Not Allowed")
 	}

@@ -47,7 +47,6 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 	b := c.branches.At(client.User - 1)
 	rc := c.contexts.At(b.context)
 	c.landed(b)
-	c.heard = client.Hop.Remote
 	status := m.Status()
 	switch {
 	case status < 200:

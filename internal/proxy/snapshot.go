@@ -9,6 +9,7 @@ import (
 
 	"viaduct/internal/auth"
 	"viaduct/internal/flow"
+	"viaduct/internal/identity"
 	"viaduct/internal/location"
 	"viaduct/internal/policy"
 	"viaduct/internal/registrar"
@@ -24,7 +25,8 @@ type Snapshot struct {
 	Domains        *policy.Domains  // domains this server answers for (`server.domains`)
 	Names          *policy.Domains  // names and addresses of this server itself: server.name, listener and advertised addresses
 	Listeners      []Listener       // index is flow.Listener; a hole has Protocol flow.None
-	Trust          *policy.Prefixes // who may pre-load Route and assert identity
+	Trust          *policy.Prefixes // who may pre-load Route and assert identity; see Listener.Trusted
+	Identity       identity.Policy  // what is told of callers, and to whom (RFC 3325)
 	Destinations   Destinations
 	Redirects      policy.Redirects // what a 3xx does unless a rule says otherwise: Pass when not set
 	Keys           *Keys
@@ -51,6 +53,7 @@ type Listener struct {
 	Protocol  flow.Protocol  // flow.None: not in use
 	Bind      netip.AddrPort // what the socket is bound to; the address may be a wildcard
 	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
+	Trusted   bool           // who uses it is trusted, wherever it is (Snapshot.Trust)
 	Stateless bool           // mode = "stateless": requests that come here are passed on without a transaction
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
 

@@ -86,8 +86,8 @@ const noRoom = -2
 func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	rc, t := &c.once, &c.onceTarget
 	c.onceOpen = open{rule: rq.rule, end: rq.end, way: rq.way, dialog: rq.cookie, own: rq.own, path: rq.path}
-	c.onceEdits = c.appendEdits(c.onceEdits[:0])
-	c.onceOpen.edits = c.onceEdits
+	c.edits = c.appendEdits(c.edits[:0], rq)
+	c.onceOpen.edits = c.edits
 	*rc = ResponseContext{snap: rq.snap, open: &c.onceOpen}
 	*t = Target{}
 	switch {
@@ -197,6 +197,7 @@ func (c *Core) forwardResponse(now clock.Instant, m *sip.Message, s *Snapshot, f
 	}
 	c.rewriter.Reset(m)
 	c.rewriter.PopVia()
+	c.tellIdentity(s, m, nil, ofResponse, s.trusts(c.heard.Listener, c.heard.Remote), s.trusts(hop.Listener, hop.Remote))
 	if hop.Protocol.Reliable() {
 		c.rewriter.EnsureContentLength()
 	}
@@ -231,7 +232,7 @@ func (c *Core) viaHop(now clock.Instant, m *sip.Message, v *sip.ViaValue, s *Sna
 	e := edits{m: m}
 	hop, status := c.lookUp(now, rc, &e, q, &t, fx)
 	if status == awaiting {
-		c.park(c.waits.At(t.search-1), m, flow.Flow{}, s)
+		c.park(c.waits.At(t.search-1), m, c.heard, s)
 		return hop, status
 	}
 	c.endSearch(&t)

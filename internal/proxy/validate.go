@@ -23,7 +23,13 @@ func (c *Core) validate(rq *request) *rejection {
 	if rq.follows { // §8.2.2.3: not for ACK and CANCEL
 		return nil
 	}
-	return c.proxyRequire(rq) // step 5
+	if refused := c.proxyRequire(rq); refused != nil { // step 5
+		return refused
+	}
+	if status, reason := rq.snap.Identity.Refuse(rq.m); status != 0 { // RFC 3323 §5
+		return rq.refuse(status, reason)
+	}
+	return nil
 }
 
 // scheme is step 2. A request with a Route may carry any scheme, since the next
@@ -73,8 +79,9 @@ func (rq *request) maxBreadth() *rejection {
 	return nil
 }
 
-// proxyRequire is step 5: this proxy understands no option that a client could
-// require of it, so that every tag is listed in Unsupported.
+// proxyRequire is step 5: every option that a client requires of proxies and that
+// this one does not have is listed in Unsupported. The one that it may have is
+// privacy, as a privacy service (RFC 3323 §4.3).
 func (c *Core) proxyRequire(rq *request) *rejection {
 	if !rq.m.Has(sip.ProxyRequire) {
 		return nil
@@ -82,13 +89,16 @@ func (c *Core) proxyRequire(rq *request) *rejection {
 	lines := append(c.lines[:0], "Unsupported: "...)
 	first := true
 	for it := rq.m.Values(sip.ProxyRequire); it.Next(); {
+		if rq.snap.Identity.Serves(it.Value.Text) {
+			continue
+		}
 		if !first {
 			lines = append(lines, ", "...)
 		}
 		lines, first = append(lines, it.Value.Text...), false
 	}
 	c.lines = append(lines, "\r\n"...)
-	if first { // an empty Proxy-Require asks for nothing
+	if first { // an empty Proxy-Require asks for nothing either
 		return nil
 	}
 	return rq.refuse(420, "").with(c.lines)
