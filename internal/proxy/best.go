@@ -111,7 +111,7 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		c.closeIfOver(rc)
 		return
 	}
-	if end := rc.furtherEnd(); end != nil {
+	if end := rc.furtherEnd(); end != nil && (!forwards(end) || !c.cameToGRUU(rc)) {
 		c.goOn(now, rc, end, fx)
 		return
 	}

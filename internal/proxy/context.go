@@ -98,6 +98,7 @@ type Target struct {
 	hasFrom, direct, tried bool
 	// outbound: the flow is the only way to it (RFC 5626), whose end is a 430.
 	outbound   bool
+	instance   bool       // of a binding that GRUUs lead to (RFC 5627)
 	registered netip.Addr // has registered itself from there, and so may be spoken to; else zero
 }
 

@@ -159,7 +159,7 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	c.edit(&e) // 1. 2. 3. 5. 6.
 	c.editHeaders(rc, m, server.Flow, hop)
 	c.pushPath(rc, &e, hop)
-	if rc.recordsRoute(m) {
+	if c.recordsRoute(rc, m, t) {
 		c.recordRoute(rc, &e, m, t, hop) // 4.
 	}
 	c.pushVia(rc.snap, hop, &client.Branch)                          // 8.

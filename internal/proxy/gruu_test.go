@@ -156,3 +156,210 @@ func TestDialogsBetweenGRUUs(t *testing.T) {
 		}
 	}
 }
+
+// A GRUU whose instance has no binding any more is 480, also inside a dialog, unless
+// the flow of the cookie still leads to the phone.
+// Proves: GR-4
+func TestGRUUWithoutBinding(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, office)
+	alice := handset{user: "alice", at: aliceAt, contact: "sip:alice@198.51.100.5"}
+	bob := handset{user: "bob", at: "203.0.113.50:40000", contact: "sip:bob@10.0.0.9"}
+	d.enrol(&alice)
+	d.enrol(&bob)
+	e := d.converse(&alice, &bob)
+	for _, h := range []*handset{&alice, &bob} {
+		if x := d.register(h.at, h.user, "secret", "Contact: *", "Expires: 0"); x.Status != 200 {
+			t.Fatalf("%d", x.Status)
+		}
+	}
+	bye := func(h, other *handset, from, to string, route []string) []sent {
+		lines := []string{"From: " + from, "To: " + to, "CSeq: 2 BYE", via(d, h, "bye")}
+		for _, r := range route {
+			lines = append(lines, "Route: "+r)
+		}
+		return d.receive(h.at, d.compose("BYE "+other.gruu+" SIP/2.0", lines...))
+	}
+	d.refused(bye(&bob, &alice, e.to, e.from, e.back), 480)
+	if x := d.relayed(bye(&alice, &bob, e.from, e.to, e.route), bob.at); x.URI != bob.gruu {
+		t.Errorf("Request-URI %s", x.URI)
+	}
+}
+
+// edgeAt is the proxy that a phone has registered by.
+const edgeAt = "192.0.2.77:5060"
+
+// behindEdge is a handset that registers by an edge proxy.
+func behindEdge(user string) handset {
+	return handset{user: user, at: edgeAt, contact: "sip:" + user + "@203.0.113.200", lines: []string{"Path: <sip:192.0.2.77;lr>"}}
+}
+
+// RFC 3327 §5.4, RFC 5627 §6.1: the Path leads the first request; inside the dialog
+// it leads a request to a GRUU too, as long as no Route value says the way, and the
+// ACK of a 2xx no less than others.
+// Proves: GR-10, PA-1, PA-3
+func TestGRUUAndPath(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, office)
+	alice, bob := handset{user: "alice", at: aliceAt, contact: "sip:alice@198.51.100.5"}, behindEdge("bob")
+	d.enrol(&alice)
+	d.enrol(&bob)
+	invite := func(lines ...string) sent {
+		t.Helper()
+		lines = append(lines, "From: <sip:alice@example.org>;tag=a", "Contact: <"+alice.gruu+">")
+		uri := "sip:bob@example.org"
+		challenge := d.refused(d.receive(aliceAt, d.compose("INVITE "+uri+" SIP/2.0", lines...)), 407)
+		lines = append(lines, d.answerTo(challenge, "Proxy-Authorization", "alice", "secret", "INVITE", uri))
+		return d.relayed(d.receive(aliceAt, d.compose("INVITE "+uri+" SIP/2.0", lines...)), edgeAt)
+	}
+	x := invite()
+	if x.URI != bob.contact || strings.Join(x.All("route"), " ") != "<sip:192.0.2.77;lr>" {
+		t.Errorf("the INVITE: %s with Route %q", x.URI, x.All("route"))
+	}
+	const edges = "Record-Route: <sip:flow@192.0.2.77;lr>\r\n"
+	for name, c := range map[string]struct{ edge, route string }{
+		"the edge stays in the dialog":   {edges, "<sip:flow@192.0.2.77;lr>"},
+		"the edge leaves it to the Path": {"", "<sip:192.0.2.77;lr>"},
+	} {
+		ok := strings.Replace(answer(x, "200 OK", "Contact: <"+bob.gruu+">"), "Record-Route:", c.edge+"Record-Route:", 1)
+		got := d.refused(d.receive(edgeAt, ok), 200)
+		route := got.All("record-route")
+		slices.Reverse(route)
+		for _, method := range []string{"ACK", "BYE"} {
+			lines := []string{"From: " + got.Get("from"), "To: " + got.Get("to"), "CSeq: 1 ACK"}
+			if method == "BYE" {
+				lines[2] = "CSeq: 2 BYE"
+			}
+			for _, r := range route {
+				lines = append(lines, "Route: "+r)
+			}
+			y := d.relayed(d.receive(aliceAt, d.compose(method+" "+bob.gruu+" SIP/2.0", lines...)), edgeAt)
+			if y.URI != bob.contact || strings.Join(y.All("route"), " ") != c.route {
+				t.Errorf("%s: %s for %s with Route %q, want %s", name, method, y.URI, y.All("route"), c.route)
+			}
+		}
+	}
+}
+
+const shy = `
+server {
+  domains   = ["example.org"]
+  redirects = "follow"
+}
+users "staff" {
+  realm      = "example.org"
+  file       = "unused"
+  algorithms = ["SHA-256", "MD5"]
+}
+rule "register" {
+  when         = method == REGISTER
+  authenticate = users.staff
+  register { }
+}
+rule "known" {
+  when         = dest.user == "bob" && header["Subject"] == "ask"
+  authenticate = users.staff
+  send         = location
+  record_route = false
+}
+rule "calls" {
+  when         = local(dest.domain)
+  send         = location
+  record_route = false
+  otherwise { send = "sip:mail@203.0.113.99" }
+}
+rule "others" {
+  send         = "sip:203.0.113.88"
+  record_route = false
+}
+`
+
+// RFC 5627 §6.2: where a GRUU makes the dialog depend on it, Record-Route is
+// written whatever the rule says: toward an instance that is reached by a Path, and
+// for a caller who shows a GRUU of ours through proxies that stay in the dialog.
+// Somebody else's GRUU is refused there.
+// Proves: GR-8
+func TestRecordRouteForGRUUs(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, shy)
+	alice, bob := handset{user: "alice", at: aliceAt, contact: "sip:alice@198.51.100.5"}, behindEdge("bob")
+	near := handset{user: "vip", at: bobAt, contact: "sip:vip@203.0.113.7"}
+	for _, h := range []*handset{&alice, &bob, &near} {
+		d.enrol(h)
+	}
+	if x := d.register(carolAt, "open", "secret", "Contact: <sip:open@203.0.113.8>", "Path: <sip:192.0.2.77;lr>", "Supported: path"); x.Status != 200 {
+		t.Fatalf("%d", x.Status)
+	}
+	const through = "Record-Route: <sip:192.0.2.99;lr>"
+	plain, shown := "Contact: <sip:alice@198.51.100.5>", "Contact: <"+alice.gruu+">"
+	foreign := strings.Replace(shown, "example.org", "example.net", 1)
+	for i, c := range []struct {
+		why, method, user string
+		lines             []string
+		recorded          bool
+	}{
+		{"an instance with a Path", "INVITE", "bob", []string{plain}, true},
+		{"the same to a GRUU", "INVITE", bob.gruu, []string{plain}, true},
+		{"an instance without a Path", "INVITE", "vip", []string{plain}, false},
+		{"a Path without an instance", "INVITE", "open", []string{plain}, false},
+		{"a GRUU as Contact", "INVITE", "vip", []string{shown}, false},
+		{"a GRUU as Contact through a proxy", "INVITE", "vip", []string{shown, through}, true},
+		{"another's GRUU", "INVITE", "vip", []string{foreign, through}, false},
+		{"no GRUU", "INVITE", "vip", []string{plain, through}, false},
+		{"what makes no dialog", "MESSAGE", "bob", []string{plain}, false},
+	} {
+		d.stage.call = fmt.Sprintf("record-%d", i)
+		uri := c.user
+		if !strings.HasPrefix(uri, "sip:") {
+			uri = "sip:" + c.user + "@example.org"
+		}
+		x := d.one(d.receive(aliceAt, d.compose(c.method+" "+uri+" SIP/2.0", c.lines...)))
+		own := slices.ContainsFunc(x.All("record-route"), func(v string) bool { return strings.Contains(v, "@192.0.2.1:5060") })
+		if own != c.recorded {
+			t.Errorf("%s: Record-Route %q", c.why, x.All("record-route"))
+		}
+	}
+	// Who has been authenticated as somebody else has no business with that GRUU.
+	for user, status := range map[string]int{"alice": 0, "open": 403} {
+		d.stage.call = "who-" + user
+		lines := []string{"From: <sip:" + user + "@example.org>;tag=f", shown, through, "Subject: ask"}
+		uri := "sip:bob@example.org"
+		challenge := d.refused(d.receive(aliceAt, d.compose("INVITE "+uri+" SIP/2.0", lines...)), 407)
+		lines = append(lines, d.answerTo(challenge, "Proxy-Authorization", user, "secret", "INVITE", uri))
+		if x := d.one(d.receive(aliceAt, d.compose("INVITE "+uri+" SIP/2.0", lines...))); x.Status != status {
+			t.Errorf("%s shows the GRUU of alice: got %s %s", user, what(x), x.Reason)
+		}
+	}
+}
+
+// RFC 5627 §6.1: a GRUU means one instance, so that nothing forwards its calls: no
+// further end, and no Contact of a 3xx. What only answers may be said otherwise. A
+// GRUU of others keeps its gr; one of ours gives way to the Contact.
+// Proves: GR-7, GR-16
+func TestGRUUsAreNotForwarded(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, shy)
+	vip := handset{user: "vip", at: bobAt, contact: "sip:vip@203.0.113.7;ob;x=y"}
+	d.enrol(&vip)
+	contact := "Contact: <sip:alice@198.51.100.5>"
+	for status, lines := range map[string][]string{
+		"486 Busy Here": nil, "302 Moved Temporarily": {"Contact: <sip:other@203.0.113.8>"},
+	} {
+		for _, uri := range []string{vip.gruu, "sip:vip@example.org"} {
+			d.stage.call = status[:3] + fmt.Sprint(len(uri))
+			x := d.relayed(d.receive(aliceAt, d.compose("INVITE "+uri+" SIP/2.0", contact)), bobAt)
+			if x.URI != vip.contact {
+				t.Errorf("%s became %s", uri, x.URI)
+			}
+			list := d.receive(bobAt, answer(x, status, lines...))
+			last := list[len(list)-1]
+			if forwarded := last.IsRequest() && last.Method == "INVITE"; forwarded != (uri != vip.gruu) {
+				t.Errorf("%s of %s: got %s to %s", status, uri, what(last), last.hop.Remote)
+			}
+		}
+	}
+	foreign := "sip:bob@example.net;gr=urn:uuid:00000000-0000-1000-8000-00000000abcd"
+	if x := d.one(d.receive(aliceAt, d.compose("INVITE "+foreign+" SIP/2.0", contact, "Call-ID: far"))); x.URI != foreign {
+		t.Errorf("a GRUU of others became %s", x.URI)
+	}
+}

@@ -141,6 +141,7 @@ func (t *Target) reach(asked *sip.URI, b *location.Binding) bool {
 		return false
 	}
 	t.uri, t.path, t.outbound = b.Contact, b.Path, b.Flags&location.Outbound != 0
+	t.instance = len(b.Instance) > 0
 	if addr, ok := contact.Addr(); ok && addr.Unmap() == b.Flow.Remote.Addr().Unmap() {
 		t.registered = addr.Unmap()
 	}
@@ -148,45 +149,6 @@ func (t *Target) reach(asked *sip.URI, b *location.Binding) bool {
 		t.flow, t.direct = b.Flow.Hop(), true
 	}
 	return true
-}
-
-// namesInstance reports whether the Request-URI is a GRUU of ours. Inside a dialog
-// it stands for the binding of its instance, and no rule is asked again.
-func (c *Core) namesInstance(rq *request) bool {
-	if !rq.own || rq.snap.Directory == nil {
-		return false
-	}
-	c.registrar.Use(rq.snap.GRUUs)
-	_, verdict := c.registrar.ParseGRUU(&rq.uri)
-	return verdict == registrar.ValidGRUU
-}
-
-// translate is RFC 5627 §6.1 for a request inside a dialog, whose way t is known: the
-// binding takes the place of the GRUU. found are the bindings of its instance, the
-// most recent first; a status other than 0 says that there is none.
-//
-//   - Route values that are left lead on, and the stored Path is not used: it would
-//     lead through the same proxies again.
-//   - Without a binding the flow of the cookie still leads to the phone that opened
-//     it (RFC 5626 §5.3.1), which hears of the end of a call by that.
-func (c *Core) translate(now clock.Instant, rq *request, t *Target) (found []location.Binding, status int) {
-	found, status = c.bindings(now, rq.snap, &rq.uri)
-	for len(found) > 0 {
-		var x Target
-		if x.reach(&rq.uri, &found[0]) {
-			if rq.hasRoute {
-				t.uri = x.uri
-			} else {
-				*t = x
-			}
-			return found, 0
-		}
-		found, status = found[1:], 480
-	}
-	if t.direct {
-		return nil, 0
-	}
-	return nil, status
 }
 
 // missed counts a target that nobody has answered for as status, unless a spare of

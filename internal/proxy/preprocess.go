@@ -26,7 +26,7 @@ func (c *Core) preprocess(rq *request) *rejection {
 	// seams.md §3: a valid cookie of this dialog replaces the rules, unless the
 	// target is ours to look up (§16.5) and nothing else tells where it is. A GRUU is
 	// looked up without them (RFC 5627 §6.1).
-	rq.toInstance = rq.ofDialog() && c.namesInstance(rq)
+	rq.toInstance = rq.ofDialog() && c.toGRUU(rq)
 	rq.inDialog = rq.ofDialog() && (rq.hasRoute || !rq.own || rq.toInstance || rq.leadsIntoFlow())
 	// A Path value leads into its flow and nowhere else: every phone is told its own
 	// in the 200 (RFC 3327 §5.3), so that for what comes out of the flow it proves

@@ -20,12 +20,19 @@ func recordRoutes(m *sip.Message) bool {
 	return false
 }
 
-// recordsRoute is recordRoutes with what the rule says of it.
-func (rc *ResponseContext) recordsRoute(m *sip.Message) bool {
+// recordsRoute is recordRoutes with what the rule says of it. No rule can say no
+// where a GRUU makes a dialog depend on it (RFC 5627 §6.2): the callee is reached by
+// the Path of its instance, or the caller shows its GRUU through proxies that stay
+// in the dialog.
+func (c *Core) recordsRoute(rc *ResponseContext, m *sip.Message, t *Target) bool {
 	if rc.end != nil {
 		switch rc.end.RecordRoute {
 		case policy.No:
-			return false
+			if !recordRoutes(m) {
+				return false
+			}
+			_, shown := c.contactGRUU(rc.snap, m)
+			return t.instance && len(t.path) > 0 || shown && m.Has(sip.RecordRoute)
 		case policy.Yes:
 			return m.Method() != sip.REGISTER
 		}

@@ -13,7 +13,7 @@ import (
 // the configuration says.
 func (c *Core) recurse(rc *ResponseContext, m *sip.Message) bool {
 	mode := rc.redirects()
-	if mode == policy.RedirectsPass || !rc.own || rc.phase != searching || !namesTargets(m.Status()) {
+	if mode == policy.RedirectsPass || !rc.own || rc.phase != searching || !namesTargets(m.Status()) || c.cameToGRUU(rc) {
 		return true
 	}
 	total, used := 0, 0

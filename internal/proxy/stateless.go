@@ -62,7 +62,7 @@ func (c *Core) statelessTarget(rq *request) bool {
 		return false
 	}
 	if rq.rule.Targets[0].Kind == policy.ToLocation { // nothing else tells which of the bindings has answered
-		return rq.rule.Targets[0].URI == nil && c.namesInstance(rq)
+		return rq.rule.Targets[0].URI == nil && c.toGRUU(rq)
 	}
 	g := rq.rule.Targets[0].Group
 	return g == nil || len(g.Targets) == 1 || g.Balance != policy.BalanceNone
@@ -131,7 +131,7 @@ func (c *Core) sendOnce(now clock.Instant, rq *request, fx *effect.List) int {
 	c.edit(&e)
 	c.editHeaders(rc, rq.m, rq.from, hop)
 	c.pushPath(rc, &e, hop)
-	if rc.recordsRoute(rq.m) {
+	if c.recordsRoute(rc, rq.m, t) {
 		c.recordRoute(rc, &e, rq.m, t, hop)
 	}
 	c.text = c.appendStatelessBranch(c.startVia(rq.snap, hop), rq.m)

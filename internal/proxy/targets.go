@@ -35,6 +35,10 @@ func (c *Core) begun(now clock.Instant, rq *request, fx *effect.List) {
 	if !c.pathSuits(now, rq, fx) {
 		return
 	}
+	if refused := c.judgeContact(rq); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return
+	}
 	rc := c.newContext(now, rq)
 	c.addTargets(now, rc, rq, rq.end)
 	c.open(now, rc, rq.m, fx)
@@ -212,24 +216,6 @@ func (c *Core) proceedAlong(now clock.Instant, rq *request, fx *effect.List) {
 		c.addTarget(rc, t)
 	}
 	c.open(now, rc, rq.m, fx)
-}
-
-// addTranslated adds the one target of a request inside a dialog to a GRUU, whose
-// way so far is t, with the other flows of its instance as spares.
-func (c *Core) addTranslated(now clock.Instant, rc *ResponseContext, rq *request, t Target) {
-	found, status := c.translate(now, rq, &t)
-	if status != 0 {
-		c.failed(rc, status)
-		return
-	}
-	slot, _ := c.addTarget(rc, t)
-	if rq.hasRoute || len(found) == 0 {
-		return
-	}
-	last := slot + 1
-	for i := range found[1:] {
-		last = c.addBinding(rc, &Target{}, &rq.uri, &found[1:][i], last)
-	}
 }
 
 // aim sets where an in-dialog request goes (seams.md §3). A pair tells the
