@@ -7,10 +7,11 @@ import (
 	"viaduct/sip"
 )
 
-// matches reports whether the response of c is the one that h gives. Known user
+// matches reports whether the response of c is the one that h gives for a request
+// with this method and the body of m. Known user
 // or not, the same is computed (product rule AU-4): the key of an unknown one is
 // a MAC over its name.
-func (v *Verifier) matches(m *sip.Message, c *Credentials, h *HA1) bool {
+func (v *Verifier) matches(method []byte, m *sip.Message, c *Credentials, h *HA1) bool {
 	stand := v.signer.sign(v.signer.unknown, c.User, c.owner.name)[:c.Algorithm.Size()]
 	ha1, known := stand, false
 	if h != nil {
@@ -18,7 +19,7 @@ func (v *Verifier) matches(m *sip.Message, c *Credentials, h *HA1) bool {
 			ha1, known = sum, true
 		}
 	}
-	want := v.response(m, c, ha1)
+	want := v.response(method, m.Body(), c, ha1)
 	same := subtle.ConstantTimeCompare(want, v.lower(c.response.raw)) == 1
 	return same && known
 }
@@ -36,11 +37,11 @@ func (v *Verifier) lower(digits []byte) []byte {
 
 // response computes the digest in hexadecimal (RFC 7616 §3.4.1), valid until the
 // next use of v.text.
-func (v *Verifier) response(m *sip.Message, c *Credentials, ha1 []byte) []byte {
-	v.text = append(append(append(v.text[:0], m.MethodName()...), ':'), c.URI...)
+func (v *Verifier) response(method, body []byte, c *Credentials, ha1 []byte) []byte {
+	v.text = append(append(append(v.text[:0], method...), ':'), c.URI...)
 	if fold(c.qop.raw, "auth-int") { // §3.4.3
 		v.text = append(v.text, ':')
-		v.text = v.appendHash(v.text, c.Algorithm, m.Body())
+		v.text = v.appendHash(v.text, c.Algorithm, body)
 	}
 	a2 := v.hash(c.Algorithm, v.text)
 

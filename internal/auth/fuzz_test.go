@@ -41,7 +41,7 @@ func FuzzCredentials(f *testing.F) {
 		if digest && fault == "" && c.complete() == "" && b.realm.offers(c.Algorithm) {
 			c.owner = b.realm
 			b.v.openNonce(c.nonce.raw, b.realm)
-			b.v.matches(request(t, "INVITE", "sip:bob@example.com"), &c, nil)
+			b.v.matches(invite, request(t, "INVITE", "sip:bob@example.com"), &c, nil)
 		}
 	})
 }

@@ -66,11 +66,18 @@ func NewGuard(c GuardConfig, now clock.Instant) *Guard {
 // use notes that the nonce of c was used with its nc, and reports whether that
 // was the first time. Without qop there is no nc, and a nonce is good for once.
 func (g *Guard) use(now clock.Instant, c *Credentials) bool {
-	n := c.count
+	return g.nonces.use(c.state, c.counted(), wallSeconds(now))
+}
+
+// used reports whether use has been said of the nonce of c with its nc.
+func (g *Guard) used(c *Credentials) bool { return g.nonces.used(c.state, c.counted()) }
+
+// counted is the nc that a nonce is used with.
+func (c *Credentials) counted() uint32 {
 	if c.qop.raw == nil {
-		n = 1
+		return 1
 	}
-	return g.nonces.use(c.state, n, wallSeconds(now))
+	return c.count
 }
 
 // blocked reports whether guesses are no longer looked at. Who has come right

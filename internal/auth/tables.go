@@ -79,6 +79,19 @@ func (t *nonceTable) use(n nonce, nc uint32, now seconds) bool {
 	return true
 }
 
+// used reports whether nc counts as used with n.
+func (t *nonceTable) used(n nonce, nc uint32) bool {
+	b := &t.buckets[n.id%uint64(len(t.buckets))]
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range b.entries {
+		if e := &b.entries[i]; e.seen != 0 && e.id == n.id {
+			return e.used(nc)
+		}
+	}
+	return n.made.since(b.floor) < 0
+}
+
 // inUse counts the nonces that are remembered and not too old.
 func (t *nonceTable) inUse(now seconds) (n int) {
 	for i := range t.buckets {
@@ -115,12 +128,17 @@ func (e *usedNonce) use(nc uint32) bool {
 		e.high = nc
 		return true
 	}
-	back := e.high - nc
-	if back >= ncWindow || e.seen>>back&1 == 1 {
+	if e.used(nc) {
 		return false
 	}
-	e.seen |= 1 << back
+	e.seen |= 1 << (e.high - nc)
 	return true
+}
+
+// used reports whether nc was used, or is too far behind to know.
+func (e *usedNonce) used(nc uint32) bool {
+	back := e.high - nc
+	return nc <= e.high && (back >= ncWindow || e.seen>>back&1 == 1)
 }
 
 // markTable keeps an instant for each of many keys. A mark that has passed is as

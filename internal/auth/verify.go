@@ -138,7 +138,7 @@ func (v *Verifier) judge(now clock.Instant, m *sip.Message, c *Credentials) Verd
 	case len(c.response.raw) != 2*c.Algorithm.Size(), !c.setUser():
 		c.Fault = badParameter
 		return Malformed
-	case !r.sameResource(m, c.URI):
+	case m.Method() != sip.ACK && !r.sameResource(m, c.URI): // that of an ACK is of its INVITE
 		c.Fault = uriOfSomethingElse // RFC 7616 §3.4.6
 		return Malformed
 	}
@@ -161,7 +161,7 @@ func (v *Verifier) check(now clock.Instant, m *sip.Message, c *Credentials, h *H
 	if v.guard.blocked(now, c) { // meanwhile others may have guessed
 		return Throttled
 	}
-	if !v.matches(m, c, h) {
+	if !v.matches(m.MethodName(), m, c, h) {
 		v.guard.failed(now, c)
 		return Wrong
 	}
@@ -171,4 +171,22 @@ func (v *Verifier) check(now clock.Instant, m *sip.Message, c *Credentials, h *H
 	}
 	v.guard.succeeded(now, c)
 	return Good
+}
+
+var invite = []byte("INVITE")
+
+// Acknowledge reports whether the credentials of an ACK, for which Find said Ready,
+// are those of an INVITE that were found Good (RFC 3261 §22.1: a client copies
+// them, and has to be let through). They are over the INVITE, and used up. Such
+// over the body of the INVITE (auth-int) cannot be told from others any more.
+func (v *Verifier) Acknowledge(now clock.Instant, m *sip.Message, c *Credentials, h *HA1) bool {
+	v.signer.use(c.owner.keys)
+	switch {
+	case !c.ours || !v.guard.used(c) || v.guard.blocked(now, c):
+		return false
+	case !v.matches(invite, m, c, h):
+		v.guard.failed(now, c)
+		return false
+	}
+	return true
 }

@@ -260,7 +260,7 @@ func TestTheExamplesOfRFC7616(t *testing.T) {
 		if !digest || fault != "" {
 			t.Fatalf("%v: %q", digest, fault)
 		}
-		got := b.v.response(request(t, "GET", "sip:example.org"), &c, h.Get(a))
+		got := b.v.response([]byte("GET"), nil, &c, h.Get(a))
 		if string(got) != response {
 			t.Errorf("%v: got %s, want %s", a, got, response)
 		}
@@ -398,7 +398,7 @@ func TestAnUnknownUserReadsAsAWrongPassword(t *testing.T) {
 		t.Fatal(got)
 	}
 	stand := keys.v.signer.sign(keys.v.signer.unknown, []byte("alice"), []byte(realm))
-	want := string(keys.v.response(m, &keys.c, append([]byte(nil), stand...)))
+	want := string(keys.v.response(m.MethodName(), m.Body(), &keys.c, append([]byte(nil), stand...)))
 	m = request(t, "INVITE", a.uri, "Proxy-Authorization: "+strings.Replace(a.String(), a.response(), want, 1))
 	b.want(b.judge(m, Proxy), Wrong)
 

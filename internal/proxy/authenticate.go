@@ -72,6 +72,22 @@ func (c *Core) authenticate(now clock.Instant, rq *request, a *policy.Authentica
 	return false
 }
 
+// acknowledged finds out who sends an ACK: the credentials that were accepted in
+// its INVITE are accepted in it, and others drop it (RFC 3261 §22.1: nothing is
+// asked of an ACK). A CANCEL has none.
+func (c *Core) acknowledged(now clock.Instant, rq *request, a *policy.Authenticate) bool {
+	realm := rq.snap.Realms[a.Realm.ID]
+	if rq.m.Method() != sip.ACK || c.verifier.Find(now, rq.m, auth.Proxy, realm, rq.from.Remote.Addr(), &c.credentials) != auth.Ready {
+		return false
+	}
+	ha1, answer := rq.snap.Users[a.Realm.ID].Find(now, c.credentials.User)
+	if answer != auth.Known || !c.verifier.Acknowledge(now, rq.m, &c.credentials, ha1) {
+		return false
+	}
+	c.identified(rq.m, a.Realm, realm)
+	return true
+}
+
 // identified notes the owner of c.credentials among the facts, and whether it is
 // the caller: From, or To of a REGISTER (RFC 3261 §10.3 step 4, §22).
 func (c *Core) identified(m *sip.Message, r *policy.Realm, realm *auth.Realm) {

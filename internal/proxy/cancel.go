@@ -62,7 +62,7 @@ func (c *Core) reasons(m *sip.Message) []byte {
 func (c *Core) cancelUnknown(now clock.Instant, s *transaction.Server, m *sip.Message, from flow.Flow, snap *Snapshot, fx *effect.List) {
 	rq := &c.rq
 	*rq = request{m: m, from: from, snap: snap, server: s, method: sip.INVITE}
-	if c.cancelCarries(snap) && c.statelessTarget(rq) && c.forwardOnce(now, rq, fx) {
+	if c.cancelCarries(snap) && c.statelessTarget(now, rq) && c.forwardOnce(now, rq, fx) {
 		c.counts.CancelsRelayed++
 		c.table.Forget(s)
 		return

@@ -58,7 +58,7 @@ func (c *Core) unpark(now clock.Instant, w *wait, hops resolve.Hops, state resol
 		c.passOn(now, m, p.from, p.snap, fx)
 	} else if m.IsRequest() {
 		c.rq = request{m: m, from: p.from, snap: p.snap, method: routedAs(m)}
-		if c.statelessTarget(&c.rq) {
+		if c.statelessTarget(now, &c.rq) {
 			c.forwardOnce(now, &c.rq, fx)
 		}
 	} else {

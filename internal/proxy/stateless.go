@@ -25,7 +25,7 @@ func (c *Core) forwardAck(now clock.Instant, m *sip.Message, from flow.Flow, s *
 		c.counts.drop(DropAck) // §8.2.7: of a response that we gave statelessly
 		return
 	}
-	if !c.statelessTarget(rq) {
+	if !c.statelessTarget(now, rq) {
 		c.counts.drop(DropAck)
 		return
 	}
@@ -47,7 +47,7 @@ func (c *Core) acksOwnAnswer(m *sip.Message) bool {
 
 // statelessTarget takes a request through §16.3 to §16.5 and reports whether it
 // has exactly one target, which it leaves in rq.
-func (c *Core) statelessTarget(rq *request) bool {
+func (c *Core) statelessTarget(now clock.Instant, rq *request) bool {
 	if n, present, err := rq.m.MaxForwardsValue(); err != nil || present && n == 0 {
 		return false
 	}
@@ -57,7 +57,7 @@ func (c *Core) statelessTarget(rq *request) bool {
 	if rq.inDialog || rq.byPath || rq.hasRoute {
 		return c.underRule(rq) == nil
 	}
-	rq.rule = c.rule(rq)
+	rq.rule = c.rule(now, rq)
 	if rq.rule == nil || rq.rule.Kind != policy.Send || len(rq.rule.Targets) != 1 {
 		return false
 	}

@@ -147,10 +147,13 @@ func (rq *request) readURI() {
 
 // rule asks the program for an ACK or a CANCEL that has to go the way of its
 // INVITE; nil when that was challenged or refused.
-func (c *Core) rule(rq *request) *policy.Rule {
+func (c *Core) rule(now clock.Instant, rq *request) *policy.Rule {
 	c.facts.Users = c.facts.Users[:0]
 	c.consult(rq)
 	step := rq.snap.Program.Decide(&rq.at, &c.facts)
+	for step.Kind == policy.NeedUser && c.acknowledged(now, rq, step.Rule.Authenticate) {
+		step = rq.snap.Program.Decide(&rq.at, &c.facts)
+	}
 	if step.Kind != policy.Match {
 		return nil
 	}

@@ -1,0 +1,225 @@
+package proxy_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"viaduct/internal/auth"
+)
+
+// openGate asks nobody, and passes on what others ask.
+const openGate = `
+server { domains = ["example.org"] }
+users "staff" {
+  realm      = "example.org"
+  file       = "unused"
+  algorithms = ["MD5"]
+}
+rule "staff" {
+  when         = dest.user == "staff"
+  authenticate = users.staff
+  send         = "sip:203.0.113.7"
+}
+rule "all" { send = "sip:203.0.113.7" }
+`
+
+// RFC 3261 §22.3, §16.7; RFC 7616 §3.6: what others ask and what clients answer
+// them passes byte for byte, whatever it looks like; the proxy adds nothing to it.
+// Proves: AU-12, AU-23, AU-29, AU-32
+func TestDigestOfOthersPassesUntouched(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{"401 Unauthorized", "407 Proxy Authentication Required"} {
+		g := newGate(t, openGate)
+		credentials := []string{
+			"Authorization:  Digest  username = \"alice\" ,realm=\"uas\",nonce=\"a,b\", uri=\"sip:x\" ,response=\"00\"",
+			"Proxy-Authorization: Digest realm=\"elsewhere\", username=\"al\\\"ice\"",
+			"proxy-authorization : Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+			"Proxy-Authorization: Bearer x.y.z",
+			"Authorization: Digest realm=\"example.org.evil\",",
+			"Proxy-Authentication-Info: nextnonce=\"n\"",
+		}
+		x := g.relayed(g.call(credentials...), bobAt)
+		var got []string
+		for _, l := range x.Lines {
+			if strings.Contains(l.Key, "auth") {
+				got = append(got, l.Raw)
+			}
+		}
+		if !slices.Equal(got, credentials) {
+			t.Errorf("credentials became %q", got)
+		}
+		challenges := []string{
+			"WWW-Authenticate: Digest  realm=\"uas\" ,nonce=\"x\", algorithm=SHA-256,qop=\"auth,auth-int\"",
+			"Proxy-Authenticate: Digest realm=\"example.org\", nonce=\"y\"",
+			"proxy-Authenticate : Basic realm=\"z\"",
+			"Authentication-Info: rspauth=\"1\"",
+		}
+		list := g.receive(bobAt, answer(x, status, challenges...))
+		y := list[len(list)-1]
+		got = nil
+		for _, l := range y.Lines {
+			if strings.Contains(l.Key, "auth") {
+				got = append(got, l.Raw)
+			}
+		}
+		if y.IsRequest() || !slices.Equal(got, challenges) {
+			t.Errorf("challenges of the %s became %q", status, got)
+		}
+	}
+}
+
+// §22.3: a challenged request goes no further, and a wrong answer is challenged
+// again; a right one goes on, without what was meant for us.
+// Proves: AU-20, AU-21, AU-22, AU-29
+func TestOnlyGoodCredentialsPass(t *testing.T) {
+	t.Parallel()
+	const own = `realm="example.org"`
+	g := newGate(t, oneRealm)
+	challenge := g.refused(g.call(), 407)
+	mine := g.answerTo(challenge, "alice", "secret")
+	for name, lines := range map[string][]string{
+		"a wrong password":        {g.answerTo(challenge, "alice", "Secret")},
+		"a wrong user":            {g.answerTo(challenge, "mallory", "secret")},
+		"another method":          {g.answerFor(challenge, "Proxy-Authorization", "alice", "secret", "BYE", "sip:bob@example.org")},
+		"in Authorization":        {strings.Replace(mine, "Proxy-", "", 1)},
+		"Basic":                   {"Proxy-Authorization: Basic YWxpY2U6c2VjcmV0"},
+		"of another realm":        {strings.Replace(mine, own, `realm="example.net"`, 1)},
+		"with another nc":         {strings.Replace(mine, "nc=00000001", "nc=00000002", 1)},
+		"with another cnonce":     {strings.Replace(mine, `cnonce="abc"`, `cnonce="abd"`, 1)},
+		"with another uri":        {strings.Replace(mine, `uri="sip:bob@`, `uri="sip:carol@`, 1)},
+		"as another algorithm":    {strings.Replace(mine, "algorithm=MD5", "algorithm=SHA-512-256", 1)},
+		"with a session":          {strings.Replace(mine, "algorithm=MD5", "algorithm=MD5-sess", 1)},
+		"without quality":         {strings.Replace(mine, "qop=auth, nc=00000001, cnonce=\"abc\", ", "", 1)},
+		"over the body":           {strings.Replace(mine, "qop=auth", "qop=auth-int", 1)},
+		"with a nonce of our own": {strings.Replace(mine, `nonce="`, `nonce="A`, 1)},
+	} {
+		x := g.refused(g.call(lines...), 407)
+		if !strings.Contains(x.Get("proxy-authenticate"), own) {
+			t.Errorf("%s: challenged with %q", name, x.All("proxy-authenticate"))
+		}
+		if strings.Contains(x.Wire, "stale") {
+			t.Errorf("%s: told that the nonce was all that was wrong", name)
+		}
+	}
+	x := g.relayed(g.call(mine, `Authorization: Digest realm="example.org", username="alice"`), bobAt)
+	if strings.Contains(x.Wire, own) {
+		t.Errorf("what was meant for us went on:\n%s", x.Wire)
+	}
+	if n := g.core.Stats(); n.Contexts != 1 {
+		t.Errorf("%d contexts, want that of the call", n.Contexts)
+	}
+}
+
+// §22.1: neither an ACK nor a CANCEL is ever challenged, whatever it carries and
+// whether anything is known of its INVITE.
+// Proves: AU-24, CA-14
+func TestAckAndCancelAreNeverChallenged(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, oneRealm)
+	challenge := g.refused(g.call(), 407)
+	wrong := g.answerTo(challenge, "alice", "guess")
+	for _, lines := range [][]string{nil, {wrong}, {"Proxy-Authorization: Digest realm=\"example.org\","}} {
+		lines = append(lines, fromAlice)
+		ack := g.compose("ACK sip:bob@example.org SIP/2.0", append(lines, "To: <sip:bob@example.org>;tag=x")...)
+		g.silent(g.receive(aliceAt, ack))
+		x := g.one(g.receive(aliceAt, g.compose("CANCEL sip:bob@example.org SIP/2.0", lines...)))
+		if x.Status != 481 {
+			t.Errorf("a CANCEL of nothing that is known: %d", x.Status)
+		}
+	}
+	// That of an INVITE which was challenged a moment ago, too.
+	invite := g.invitation(wrong)
+	x := g.refused(g.receive(aliceAt, invite), 407)
+	g.refused(g.receive(aliceAt, cancelOf(invite)), 481)
+	ack := strings.NewReplacer("INVITE ", "ACK ", " INVITE", " ACK", "To: <sip:bob@example.org>", "To: "+x.Get("to")).Replace(invite)
+	g.silent(g.receive(aliceAt, ack))
+}
+
+// §22.1: who may send an INVITE may send its ACK and its CANCEL, by the way of its
+// dialog or without it.
+// Proves: AU-28, AU-33
+func TestWhatWasAcceptedMayBeAcknowledgedAndCancelled(t *testing.T) {
+	t.Parallel()
+	// By the Route of the dialog.
+	g := newGate(t, oneRealm)
+	mine := g.answerTo(g.refused(g.call(), 407), "alice", "secret")
+	x := g.relayed(g.call(mine), bobAt)
+	y := g.one(g.receive(bobAt, answer(x, "200 OK", "Contact: <sip:bob@203.0.113.7>")))
+	to := "To: <sip:bob@example.org>;tag=b"
+	ack := g.compose("ACK sip:bob@203.0.113.7 SIP/2.0", fromAlice, to, mine, "Route: "+y.Get("record-route"))
+	if z := g.relayed(g.receive(aliceAt, ack), bobAt); z.Has("proxy-authorization") {
+		t.Errorf("the ACK took the credentials along: %q", z.All("proxy-authorization"))
+	}
+
+	// By the rules, as its INVITE: with its credentials, which are used up by now.
+	g = newGate(t, strings.Replace(oneRealm, "authenticate = users.staff", "authenticate = users.staff\n  record_route = false", 1))
+	mine = g.answerTo(g.refused(g.call(), 407), "alice", "secret")
+	bare := func(lines ...string) []sent {
+		return g.receive(aliceAt, g.compose("ACK sip:bob@example.org SIP/2.0", append(lines, fromAlice, to)...))
+	}
+	g.silent(bare(mine)) // no INVITE was accepted with them yet
+	g.relayed(g.call(mine), bobAt)
+	if z := g.relayed(bare(mine), bobAt); z.Has("proxy-authorization") {
+		t.Errorf("the ACK took the credentials along: %q", z.All("proxy-authorization"))
+	}
+	g.relayed(bare(mine), bobAt) // a copy
+	g.silent(bare())
+	g.silent(bare(strings.Replace(mine, `cnonce="abc"`, `cnonce="abd"`, 1)))
+	g.silent(bare(strings.Replace(mine, "nc=00000001", "nc=00000002", 1)))
+	g.silent(g.receive(aliceAt, g.compose("ACK sip:bob@example.org SIP/2.0", mine, "From: <sip:bob@example.org>;tag=a", to)))
+	g.sources["example.org"].answer = auth.Ask
+	g.silent(bare(mine)) // an ACK waits for nobody
+	if len(g.fx.Asks) != 0 {
+		t.Error("a user was asked for on behalf of an ACK")
+	}
+
+	// CANCEL needs no credentials from the hop that the INVITE came from.
+	g = newGate(t, oneRealm)
+	mine = g.answerTo(g.refused(g.call(), 407), "alice", "secret")
+	invite := g.invitation(mine)
+	x = g.relayed(g.receive(aliceAt, invite), bobAt)
+	g.receive(bobAt, answer(x, "180 Ringing"))
+	cancel := cancelOf(strings.Replace(invite, mine+"\r\n", "", 1))
+	list := g.receive(aliceAt, cancel)
+	if len(list) != 2 || list[0].Status != 200 || list[1].Method != "CANCEL" {
+		t.Fatalf("CANCEL gave %d messages, the first %s", len(list), what(list[0]))
+	}
+}
+
+// §26.3.2.4: a challenge is sent once for each copy of a request, and nothing of
+// the request is kept: no retransmission, no wait for its ACK.
+// Proves: AU-30
+func TestAChallengeIsSentOnce(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, oneRealm)
+	for _, method := range []string{"INVITE", "MESSAGE", "SUBSCRIBE"} {
+		request := g.compose(method+" sip:bob@example.org SIP/2.0", fromAlice, atAlice)
+		first := g.refused(g.receive(aliceAt, request), 407)
+		if !g.core.Idle() {
+			t.Errorf("%s: kept %+v", method, g.core.Stats())
+		}
+		g.silent(g.pass(40 * time.Second))
+		second := g.refused(g.receive(aliceAt, request), 407)
+		if first.Get("to") != second.Get("to") { // §8.2.7: a stateless UAS gives every copy the same tag
+			t.Errorf("%s: tags of To %q and %q", method, first.Get("to"), second.Get("to"))
+		}
+	}
+}
+
+// §16.3: who has a request to be refused anyway is not asked for a password, and
+// who has no password hears nothing of where a request would go.
+// Proves: VL-14
+func TestAuthenticationComesAfterTheChecksAndBeforeTheSearch(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, strings.Replace(oneRealm, `send         = "sip:203.0.113.7"`, "send         = location", 1))
+	g.snap.Directory = newDesk(t, office).snap.Directory
+	g.refused(g.call("Max-Forwards: 0"), 483)
+	g.refused(g.call("Max-Forwards: many"), 400)
+	g.refused(g.call("Proxy-Require: gzip"), 420)
+	g.refused(g.call("Route: <sip:203.0.113.9;lr>"), 403)
+	g.refused(g.receive(aliceAt, g.compose("INVITE mailto:bob@example.org SIP/2.0", fromAlice)), 416)
+	challenge := g.refused(g.call(), 407) // whether bob is there is not told
+	g.refused(g.call(g.answerTo(challenge, "alice", "secret")), 480)
+}
