@@ -41,9 +41,11 @@ type fake struct {
 	gone     func(from flow.Flow, fx *effect.List)
 	resolved func(h effect.Handle, hops resolve.Hops, err error, fx *effect.List)
 	stop     func(fx *effect.List) int
-	used     func(l flow.Listener) bool
-	setup    int
-	draining bool
+
+	undelivered func(m *sip.Message, to netip.AddrPort, whole bool)
+	used        func(l flow.Listener) bool
+	setup       int
+	draining    bool
 }
 
 func (f *fake) Packet(_ clock.Instant, m *sip.Message, _ *proxy.Place, from flow.Flow, _ *proxy.Snapshot, fx *effect.List) {
@@ -83,6 +85,12 @@ func (f *fake) Broken(_ clock.Instant, h effect.Handle, fx *effect.List) {
 func (f *fake) BrokenBranch(_ clock.Instant, branch []byte, fx *effect.List) {
 	if f.branch != nil {
 		f.branch(branch, fx)
+	}
+}
+
+func (f *fake) Undelivered(_ clock.Instant, m *sip.Message, _ *proxy.Place, to netip.AddrPort, whole bool, _ *proxy.Snapshot, _ *effect.List) {
+	if f.undelivered != nil {
+		f.undelivered(m, to, whole)
 	}
 }
 

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"bytes"
+	"net/netip"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -9,12 +12,17 @@ import (
 )
 
 // loss is a message that did not get through: its transaction is named by the
-// handle or, when ICMP told it, by the branch.
+// handle or, when ICMP told it, by the branch. That of a response is found by the
+// message itself.
 type loss struct {
 	handle effect.Handle
 	shard  int
 	length int // of branch; 0: by handle
 	branch [maxBranch]byte
+
+	response []byte // a copy, nil: it is a request
+	to       netip.AddrPort
+	whole    bool // not the beginning alone, which is what ICMP quotes
 }
 
 // maxBranch is more than a branch of ours has; longer ones are others'.
@@ -135,10 +143,14 @@ func (w *worker) report() {
 // collect turns trouble into losses to be told.
 func (w *worker) collect(t *transport.Trouble) {
 	for i := range t.Failed {
-		w.lose(t.Failed[i].For)
+		f := &t.Failed[i]
+		if f.For == 0 && f.Wire != nil {
+			w.loseResponse(f.Wire, f.Hop.Remote, true)
+		}
+		w.lose(f.For)
 	}
 	for i := range t.Reports {
-		w.loseQuoted(t.Reports[i].Quoted)
+		w.loseQuoted(&t.Reports[i])
 	}
 }
 
@@ -150,12 +162,12 @@ func (w *worker) lose(h effect.Handle) {
 
 // loseQuoted finds the transaction of the datagram that ICMP quotes, cut off
 // somewhere: by its top Via, which is ours if it was a request. The top Via of
-// a response is the previous hop's; a response that cannot be delivered is
-// dropped and nothing else (RFC 3261 §16.9).
-func (w *worker) loseQuoted(quoted []byte) {
+// a response is the previous hop's.
+func (w *worker) loseQuoted(r *transport.Report) {
 	defer w.contain("icmp", w.mark())
-	_ = w.m.Parse(quoted) // incomplete as a rule; what was read is indexed
+	_ = w.m.Parse(r.Quoted) // incomplete as a rule; what was read is indexed
 	if !w.m.IsRequest() {
+		w.loseResponse(r.Quoted, r.To, false)
 		return
 	}
 	v, err := w.m.TopVia()
@@ -175,13 +187,29 @@ func (w *worker) loseQuoted(quoted []byte) {
 	}
 }
 
+// loseResponse is about a response: it goes another way, as far as there is one
+// (RFC 3261 §18.2.2), and is dropped otherwise (§16.9).
+func (w *worker) loseResponse(wire []byte, to netip.AddrPort, whole bool) {
+	if !bytes.HasPrefix(wire, []byte("SIP/")) {
+		return // the ACK of a 2xx, or something else that nobody repeats
+	}
+	_ = w.m.Parse(wire)
+	at := proxy.PlaceOfResponse(&w.m, len(w.e.shards))
+	w.losses = append(w.losses, loss{shard: at.Shard, response: bytes.Clone(wire), to: to, whole: whole})
+}
+
 // tell gives the core the news of one loss (RFC 3261 §16.9, §18.4).
 func (w *worker) tell(l *loss) {
 	defer w.contain("failure", w.mark())
 	c := w.lock(l.shard)
-	if l.length > 0 {
+	switch {
+	case l.response != nil:
+		_ = w.m.Parse(l.response)
+		w.at = proxy.PlaceOfResponse(&w.m, len(w.e.shards))
+		c.Undelivered(w.now, &w.m, &w.at, l.to, l.whole, w.inForce.snapshot, &w.fx)
+	case l.length > 0:
 		c.BrokenBranch(w.now, l.branch[:l.length], &w.fx)
-	} else {
+	default:
 		c.Broken(w.now, l.handle, &w.fx)
 	}
 	w.unlock()

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"net/netip"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +22,7 @@ type core interface {
 	Expire(now clock.Instant, fx *effect.List)
 	Broken(now clock.Instant, h effect.Handle, fx *effect.List)
 	BrokenBranch(now clock.Instant, branch []byte, fx *effect.List)
+	Undelivered(now clock.Instant, m *sip.Message, at *proxy.Place, to netip.AddrPort, whole bool, s *proxy.Snapshot, fx *effect.List)
 	Resolved(now clock.Instant, h effect.Handle, hops resolve.Hops, err error, fx *effect.List)
 	Stored(now clock.Instant, h effect.Handle, err error, fx *effect.List)
 	UserKnown(now clock.Instant, h effect.Handle, fx *effect.List)

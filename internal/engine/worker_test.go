@@ -245,12 +245,12 @@ func TestFailureReturnsToItsShard(t *testing.T) {
 }
 
 // ICMP quotes the beginning of a datagram: a request names its transaction by
-// the branch of its top Via. A response that is refused concerns nobody.
+// the branch of its top Via, a response itself.
 //
 // Proves: NH-7, TV-13
 func TestICMPFindsTheTransactionByTheBranch(t *testing.T) {
 	dead := closedPort(t)
-	told := make(chan string, 8)
+	told, lost := make(chan string, 8), make(chan string, 8)
 	e := newFake(t, Config{Shards: 4, Readers: 1}, func(f *fake) {
 		f.packet = func(m *sip.Message, from flow.Flow, fx *effect.List) {
 			hop := flow.Hop{Local: from.Local, Remote: dead, Protocol: flow.UDP}
@@ -272,6 +272,9 @@ func TestICMPFindsTheTransactionByTheBranch(t *testing.T) {
 				fx.Send(hop, fx.Copy(wire), 0)
 			}
 		}
+		f.undelivered = func(m *sip.Message, to netip.AddrPort, whole bool) {
+			lost <- fmt.Sprintf("%d to %s, whole %t", m.Status(), to, whole)
+		}
 		f.branch = func(branch []byte, _ *effect.List) { told <- fmt.Sprintf("%d %s", f.shard, branch) }
 	})
 	run(t, e)
@@ -281,6 +284,9 @@ func TestICMPFindsTheTransactionByTheBranch(t *testing.T) {
 		if got := <-told; got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+	if got, want := <-lost, fmt.Sprintf("180 to %s, whole false", dead); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 	waitFor(t, "all reports", func() bool { return e.Stats().Listeners[0].Sockets[0].Unreachable == 6 })
 	if s := e.Stats(); s.Panics != 0 || len(told) != 0 {

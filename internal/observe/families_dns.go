@@ -11,6 +11,7 @@ var dnsFamilies = []family{
 	level("messages_parked", "Messages that wait for a name without a transaction; 1,024 a shard at most.", func(s *engine.Stats) int { return s.Proxy.ParkedNow }),
 	count("messages_parked_total", "Messages that waited for a name without a transaction.", func(s *engine.Stats) uint64 { return s.Proxy.Parked }),
 	count("failovers_total", "Branches to a further hop of a name after one had failed (RFC 3263 §4.3).", func(s *engine.Stats) uint64 { return s.Proxy.Failovers }),
+	count("responses_moved_total", "Responses that went to the sent-by of their Via, because where the request came from could not be reached (RFC 3263 §5).", func(s *engine.Stats) uint64 { return s.Proxy.RepliesMoved }),
 	count("requests_taken_over_total", "Requests of stateless mode handled with state, because their first copy did not get through (RFC 3263 §4.4).", func(s *engine.Stats) uint64 { return s.Proxy.TakenOver }),
 	level("requests_unreached", "Requests passed on without state that did not get through: their next copy is taken over (RFC 3263 §4.4).", func(s *engine.Stats) int { return s.Proxy.Unreached }),
 	level("hops_avoided", "Hops of names that have failed lately and are passed by while there are others (RFC 3261 §21.5.4, RFC 4321 §1.3).", func(s *engine.Stats) int { return s.Proxy.Avoided }),

@@ -21,6 +21,8 @@ type parked struct {
 	from    flow.Flow
 	snap    *Snapshot
 	query   []byte // what was asked for
+
+	undelivered bool // a response of ours, or the beginning of one, that did not reach from.Remote
 }
 
 // reply is an answer while what waited for it is taken up again.
@@ -51,6 +53,18 @@ func (c *Core) unpark(now clock.Instant, w *wait, hops resolve.Hops, state resol
 	c.parkedNow--
 	c.told = reply{open: true, query: p.query, hops: hops, state: state}
 	c.signer.use(p.snap.Keys)
+	if p.undelivered {
+		c.unparkUndelivered(now, &p, fx)
+	} else {
+		c.takeUp(now, &p, fx)
+	}
+	c.told = reply{}
+	c.bytes.Give(p.message)
+	c.bytes.Give(p.query)
+}
+
+// takeUp goes on with a message that has waited.
+func (c *Core) takeUp(now clock.Instant, p *parked, fx *effect.List) {
 	if err := c.kept.Parse(p.message); err != nil {
 		panic("proxy: a parked message does not parse: " + err.Error())
 	}
@@ -65,9 +79,6 @@ func (c *Core) unpark(now clock.Instant, w *wait, hops resolve.Hops, state resol
 		c.heard = p.from
 		c.forwardResponse(now, m, p.snap, fx)
 	}
-	c.told = reply{}
-	c.bytes.Give(p.message)
-	c.bytes.Give(p.query)
 }
 
 // routedAs is the method that a request is routed by: that of its INVITE for an

@@ -74,6 +74,7 @@ type counts struct {
 	Asked              uint64 // questions put about names
 	LateAnswers        uint64 // that nobody waited for any more
 	Parked             uint64 // messages that waited without a transaction
+	RepliesMoved       uint64 // responses that went to their sent-by because the source of the request could not be reached (RFC 3263 §5)
 	TakenOver          uint64 // requests of stateless mode handled with state, because their first copy did not get through (RFC 3263 §4.4)
 	Failovers          uint64 // branches to a further hop of a target (RFC 3263 §4.3)
 	Silent             uint64 // hops left because they gave no sign of life

@@ -23,6 +23,7 @@ type Server struct {
 	// from, once its connection is gone (§18.2.2).
 	SentByPort uint16
 	Method     sip.Method
+	Moved      uint8 // addresses of its sent-by that have been tried (RFC 3263 §5)
 
 	// the table's
 	state      state
@@ -178,6 +179,31 @@ func (s *Server) send(wire []byte, fx *effect.List) {
 	if s.SentByPort != 0 {
 		fx.Sends[len(fx.Sends)-1].Fallback = netip.AddrPortFrom(s.Reply.Remote.Addr(), s.SentByPort)
 	}
+}
+
+// Answered finds the transaction that sent the response m, or the beginning of it, that
+// goes by a key of RFC 3261; nil when it is over.
+func (t *Table) Answered(m *sip.Message, key Key) *Server {
+	id := identify(m, key)
+	seq, err := m.Sequence() // a response has its method there
+	if err != nil || id.old {
+		return nil
+	}
+	if id.method, id.name = seq.Method, 0; id.method == sip.OtherMethod {
+		id.name = short(seq.Name)
+	}
+	return t.same(&id)
+}
+
+// Move has the responses of s go to another hop from now on. The last one is sent
+// there at once; false when it is not kept.
+func (t *Table) Move(s *Server, hop flow.Hop, fx *effect.List) bool {
+	s.Reply, s.SentByPort = hop, 0
+	if s.kept == nil {
+		return false
+	}
+	s.send(fx.Copy(s.kept), fx)
+	return true
 }
 
 // fireServer lets a timer happen to the server in slot.

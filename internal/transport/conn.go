@@ -86,6 +86,14 @@ type outgoing struct {
 	send  effect.Send // without its wire
 }
 
+// message is what was to be sent, without what TLS or a WebSocket puts around it.
+func (o *outgoing) message() []byte {
+	if o.plain != nil {
+		return o.plain
+	}
+	return o.wire
+}
+
 func newConn(s *Streams, to *TCP) *Conn {
 	c := &Conn{s: s, to: to, born: clock.Instant(s.now.Load())}
 	c.flow.Listener, c.flow.Protocol = to.listener, to.protocol

@@ -198,14 +198,12 @@ func (l *lane) unsent(c *Conn, queue []outgoing) {
 	for i := range queue {
 		m := queue[i].send
 		if m.For == 0 && m.Hop.Conn != 0 && m.Fallback != (netip.AddrPort{}) {
-			if m.Wire = queue[i].wire; queue[i].plain != nil {
-				m.Wire = queue[i].plain
-			}
+			m.Wire = queue[i].message()
 			l.single[0] = m
 			l.sender.Send(c.to, l.single[:], &l.batch.Trouble)
 			continue
 		}
 		c.to.counters.sendErrors.Add(1)
-		l.batch.Trouble.Failed = append(l.batch.Trouble.Failed, Failure{For: m.For, Hop: m.Hop, Err: ErrGone})
+		l.batch.Trouble.Failed = append(l.batch.Trouble.Failed, Failure{For: m.For, Hop: m.Hop, Err: ErrGone, Wire: queue[i].message()})
 	}
 }

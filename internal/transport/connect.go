@@ -82,7 +82,7 @@ func (c *Conn) impatient() (wait time.Duration, any bool) {
 		l := <-c.s.lanes
 		for i := range lost {
 			c.to.counters.sendErrors.Add(1)
-			l.batch.Trouble.Failed = append(l.batch.Trouble.Failed, Failure{For: lost[i].send.For, Hop: lost[i].send.Hop, Err: ErrConnect})
+			l.batch.Trouble.Failed = append(l.batch.Trouble.Failed, Failure{For: lost[i].send.For, Hop: lost[i].send.Hop, Err: ErrConnect, Wire: lost[i].message()})
 		}
 		l.finish()
 		c.s.lanes <- l

@@ -56,6 +56,9 @@ type Failure struct {
 	For effect.Handle // of the effect.Send; 0 when nobody asked to hear
 	Hop flow.Hop
 	Err error
+	// Wire is the message, when nobody asked to hear: it may go another way. It is
+	// valid for as long as the messages of the turn.
+	Wire []byte
 }
 
 // Report is an ICMP error about a datagram that had left.

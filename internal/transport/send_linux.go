@@ -210,7 +210,7 @@ func (s *Sender) split(j int) {
 
 func (s *Sender) fail(i int, errno unix.Errno) {
 	m := &s.list[i]
-	m.Wire = nil
 	s.to.counters.sendErrors.Add(1)
-	s.trouble.Failed = append(s.trouble.Failed, Failure{For: m.For, Hop: m.Hop, Err: errno})
+	s.trouble.Failed = append(s.trouble.Failed, Failure{For: m.For, Hop: m.Hop, Err: errno, Wire: m.Wire})
+	m.Wire = nil
 }

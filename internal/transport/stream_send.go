@@ -115,7 +115,7 @@ func (w *StreamSender) deliver(to *TCP, list []effect.Send) (taken int, err erro
 
 // fail gives m up.
 func (w *StreamSender) fail(to *TCP, m *effect.Send, t *Trouble, err error) {
-	m.Wire = nil
 	to.counters.sendErrors.Add(1)
-	t.Failed = append(t.Failed, Failure{For: m.For, Hop: m.Hop, Err: err})
+	t.Failed = append(t.Failed, Failure{For: m.For, Hop: m.Hop, Err: err, Wire: m.Wire})
+	m.Wire = nil
 }

@@ -90,7 +90,8 @@ func (*Sender) Send(to *Socket, list []effect.Send, t *Trouble) {
 		if m.Wire == nil || m.Hop.Listener != to.listener {
 			continue
 		}
-		n, err := to.conn.WriteToUDPAddrPort(m.Wire, m.Hop.Remote)
+		wire := m.Wire
+		n, err := to.conn.WriteToUDPAddrPort(wire, m.Hop.Remote)
 		m.Wire = nil
 		switch {
 		case err == nil:
@@ -100,7 +101,7 @@ func (*Sender) Send(to *Socket, list []effect.Send, t *Trouble) {
 			to.counters.sendErrors.Add(1)
 		default:
 			to.counters.sendErrors.Add(1)
-			t.Failed = append(t.Failed, Failure{For: m.For, Hop: m.Hop, Err: err})
+			t.Failed = append(t.Failed, Failure{For: m.For, Hop: m.Hop, Err: err, Wire: wire})
 		}
 	}
 }
