@@ -58,13 +58,14 @@ func (l *loader) listen(b *block) {
 		l.report(rng, hint, "%q is no address to listen on", address)
 		return
 	}
+	transportTLS, _ := l.flag(b.attr("transport_tls"))
 	at := listen{name: name, rng: b.rng}
 	for _, bind := range binds {
 		n := name
 		if n == "" {
 			n = b.label + " " + bind.String()
 		}
-		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.ParseProtocol([]byte(b.label)), Bind: bind, Advertise: advertise, Stateless: stateless}
+		x := proxy.Listener{Name: n, Hash: policy.HashName("listen", n), Protocol: flow.ParseProtocol([]byte(b.label)), Bind: bind, Advertise: advertise, TransportTLS: transportTLS, Stateless: stateless}
 		if len(binds) > 1 && name != "" && bind.Addr().Is6() {
 			// the two sockets share a name, but a Route cookie names one of them
 			x.Hash = policy.HashName("listen6", n)

@@ -73,6 +73,7 @@ var (
 			{name: "client_ca"},
 			{name: "verify_client"},
 			{name: "ca"},
+			{name: "transport_tls"},
 			{name: "origins"},
 			{name: "files"},
 			{name: "proxy_protocol"},

@@ -23,6 +23,7 @@ import (
 var (
 	secureWords = []string{"certificate", "key", "client_ca", "verify_client"} // tls, wss
 	dialWords   = []string{"ca"}                                               // tls
+	recordWords = []string{"transport_tls"}                                    // tls
 	pageWords   = []string{"origins", "files"}                                 // ws, wss
 	streamWords = []string{"proxy_protocol"}                                   // all but udp
 )
@@ -51,6 +52,7 @@ func (l *loader) streams() {
 func (l *loader) settings(b *block, p flow.Protocol) (use transport.Settings) {
 	l.only(b, secureWords, p.Secure(), `listen "tls" and listen "wss"`)
 	l.only(b, dialWords, p == flow.TLS, `listen "tls": connections to others are made in its name`)
+	l.only(b, recordWords, p == flow.TLS, `listen "tls": what its Record-Route says`)
 	page := p == flow.WS || p == flow.WSS
 	l.only(b, pageWords, page, `listen "ws" and listen "wss"`)
 	l.only(b, streamWords, p.Reliable(), "transports with connections")

@@ -57,6 +57,7 @@ listen "tls" {
   client_ca      = "ca.pem"
   verify_client  = "required"
   ca             = "ca.pem"
+  transport_tls  = true
   proxy_protocol = [network.balancers, "10.9.8.1"]
 }
 listen "wss" {
@@ -88,6 +89,9 @@ group "secure" {
 	}
 	if tls.WebSocket != nil || len(tls.Proxies) != 2 || len(tls.TLS.Expiries()) != 2 {
 		t.Errorf("tls: %+v", tls)
+	}
+	if on := cfg.Snapshot.Listeners; on[0].TransportTLS || !on[1].TransportTLS {
+		t.Errorf("transport_tls: %+v", on)
 	}
 	if len(wss.TLS.Expiries()) != 1 || len(wss.WebSocket.Origins) != 2 || wss.WebSocket.Files != filepath.Join(dir, "page") {
 		t.Errorf("wss: %+v %+v", wss, wss.WebSocket)
@@ -128,6 +132,7 @@ func TestListenersThatAreRefused(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ block, want string }{
 		"a certificate for UDP":  {"listen \"udp\" {\n address = \"127.0.0.1:5062\"\n certificate = \"good.pem\"\n}", "certificate means nothing for udp"},
+		"a word of TLS":          {"listen \"udp\" {\n address = \"127.0.0.1:5062\"\n transport_tls = true\n}", "transport_tls means nothing for udp"},
 		"a proxy for UDP":        {"listen \"udp\" {\n address = \"127.0.0.1:5062\"\n proxy_protocol = \"10.0.0.1\"\n}", "proxy_protocol means nothing for udp"},
 		"ca for wss":             {"listen \"wss\" {\n address = \"127.0.0.1:443\"\n certificate = \"good.pem\"\n key = \"good.key\"\n ca = \"ca.pem\"\n}", "ca means nothing for wss"},
 		"an origin with a path":  {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n origins = [\"https://a.example/\"]\n}", `"https://a.example/" is no origin`},

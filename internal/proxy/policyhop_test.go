@@ -33,11 +33,11 @@ func TestPolicyHopOfASIPSRequest(t *testing.T) {
 }
 
 // The Record-Route of what goes to a sips URI is a sips URI, wherever it came
-// from; of what leaves TLS for something else none is. The side that is on TLS is
-// found again by TLS: as sips, or by the records of a name without a port; the word
-// tls is never written.
+// from; what came by TLS and goes to no sips URI gets one that is not. The side that
+// is on TLS is found again by TLS: as sips, or by the records of a name without a
+// port; the word tls is not written.
 //
-// Proves: RR-10, RR-14, RR-15
+// Proves: RR-10, RR-14, RR-15, SE-9, SE-13
 func TestRecordRouteOfTLS(t *testing.T) {
 	t.Parallel()
 	const (
@@ -45,6 +45,7 @@ func TestRecordRouteOfTLS(t *testing.T) {
 		byUDP
 	)
 	const named = "<sip:next.example;maddr=203.0.113.9;transport=tls;lr>"
+	betweenTLS := []string{"<sips:@192.0.2.1:5061;lr>", "<sip:@192.0.2.1:5061;lr>", "<sips:@192.0.2.1:5061;lr>"}
 	for _, c := range []struct {
 		name, uri, route string
 		on               int
@@ -55,9 +56,10 @@ func TestRecordRouteOfTLS(t *testing.T) {
 		{"a sips Route by TLS", "sip:bob@x.example", "<sips:203.0.113.9;lr>", byTLS, []string{"<sips:@192.0.2.1:5061;lr>"}},
 		{"a sips Route by UDP", "sip:bob@x.example", "<sips:203.0.113.9;lr>", byUDP, []string{"<sips:@192.0.2.1:5061;lr>", "<sip:@192.0.2.1:5060;lr>"}},
 		{"a strict sips router", "sip:bob@x.example", "<sips:203.0.113.9>", byUDP, []string{"<sips:@192.0.2.1:5061;lr>", "<sip:@192.0.2.1:5060;lr>"}},
-		{"sip by TLS to UDP", "sip:bob@203.0.113.7", "", byTLS, []string{"<sip:@192.0.2.1:5060;lr>", "<sip:@192.0.2.1:5061;lr>"}},
-		{"sip by TLS to TLS", "sip:bob@203.0.113.7;transport=tls", "", byTLS, []string{"<sip:@192.0.2.1:5061;lr>"}},
-		{"a sip Route by TLS", "sip:bob@x.example", named, byTLS, []string{"<sip:@192.0.2.1:5061;lr>"}},
+		{"sip by TLS to UDP", "sip:bob@203.0.113.7", "", byTLS, []string{"<sip:@192.0.2.1:5060;lr>", "<sips:@192.0.2.1:5061;lr>"}},
+		{"sip by UDP to TLS", "sip:bob@203.0.113.7;transport=tls", "", byUDP, []string{"<sips:@192.0.2.1:5061;lr>", "<sip:@192.0.2.1:5060;lr>"}},
+		{"sip by TLS to TLS", "sip:bob@203.0.113.7;transport=tls", "", byTLS, betweenTLS},
+		{"a sip Route by TLS", "sip:bob@x.example", named, byTLS, betweenTLS},
 	} {
 		s := secureStage(t, "server { trust = [\"198.51.100.0/24\"] }\n"+`rule "all" { send = request_uri }`)
 		var lines []string
@@ -70,15 +72,26 @@ func TestRecordRouteOfTLS(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
-	on := tcp("192.0.2.1:5061")
-	on.Advertise = "proxy.example.org"
-	s := newStage(t, `rule "all" { send = request_uri }`, on)
-	s.snap.Listeners[0].Protocol, s.on[0].Protocol = flow.TLS, flow.TLS
-	s.snap.Prepare()
-	x := s.one(s.receive(aliceAt, s.compose("INVITE sip:bob@203.0.113.7;transport=tls SIP/2.0")))
-	for _, rr := range distinctSides(x) {
-		if rr != "<sip:@proxy.example.org;lr>" {
-			t.Errorf("with a name: %q", rr)
+	for _, c := range []struct {
+		advertise string
+		transport bool
+		uri, want string
+	}{
+		{"proxy.example.org", false, "sip", "<sip:@proxy.example.org;lr>"},
+		{"proxy.example.org", false, "sips", "<sips:@proxy.example.org;lr>"},
+		{"proxy.example.org:5071", false, "sip", "<sips:@proxy.example.org:5071;lr>"},
+		{"203.0.113.200", false, "sip", "<sips:@203.0.113.200;lr>"},
+		{"", true, "sip", "<sip:@192.0.2.1:5061;transport=tls;lr>"}, // asked for
+		{"", true, "sips", "<sips:@192.0.2.1:5061;lr>"},
+	} {
+		on := tcp("192.0.2.1:5061")
+		on.Advertise = c.advertise
+		s := newStage(t, `rule "all" { send = request_uri }`, on, udp(proxyAt))
+		s.snap.Listeners[0].Protocol, s.on[0].Protocol, s.snap.Listeners[0].TransportTLS = flow.TLS, flow.TLS, c.transport
+		s.snap.Prepare()
+		x := s.one(s.receiveOn(1, aliceAt, s.compose("INVITE "+c.uri+":bob@callee.example;maddr=203.0.113.7;transport=tls SIP/2.0")))
+		if got := distinctSides(x); got[0] != c.want {
+			t.Errorf("%s, %s: got %q, want %s", c.advertise, c.uri, got, c.want)
 		}
 	}
 }
@@ -88,7 +101,10 @@ func TestRecordRouteOfTLS(t *testing.T) {
 func distinctSides(x sent) (list []string) {
 	for _, rr := range x.All("Record-Route") {
 		scheme, rest, _ := strings.Cut(rr, ":")
-		_, host, _ := strings.Cut(rest, "@")
+		_, host, signed := strings.Cut(rest, "@")
+		if !signed {
+			host = rest
+		}
 		if side := scheme + ":@" + host; len(list) == 0 || list[len(list)-1] != side {
 			list = append(list, side)
 		}

@@ -136,6 +136,7 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) *rejection {
 		switch {
 		case paired && ok && k.paired && k.downstream != rq.cookie.downstream:
 			rq.partner, rq.paired, done = k, true, true
+		case paired && !ok && !u.HasUser && rq.snap.isUs(&u): // between two that are sips (pushPlainRoute)
 		case paired: // its pair is not there: what comes is others', or another pass (a spiral)
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
 			return nil

@@ -64,6 +64,9 @@ func (c *Core) recordRoute(rc *ResponseContext, e *edits, m *sip.Message, t *Tar
 	}
 	k.paired, k.flow = true, caller
 	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local, secure)
+	if !secure && s.Listeners[arrival.Listener].recordsSIPS(false) && s.Listeners[hop.Listener].recordsSIPS(false) {
+		c.pushPlainRoute(&s.Listeners[hop.Listener], hop.Local)
+	}
 	k.downstream, k.flow = true, netip.AddrPort{}
 	if t.direct { // a client that takes its route set from a re-INVITE, against §12.2, still finds back
 		k.flow = hop.Remote
@@ -77,6 +80,23 @@ func (l *Listener) looksAlike(a, b netip.AddrPort) bool {
 	return l.sentBy != "" || a.Addr() == b.Addr()
 }
 
+// recordsSIPS reports whether a Record-Route value that faces peers of l is a sips
+// URI, in a copy whose own URIs are (secure) or are not.
+//
+// RFC 5658 §6.2: where a side is on TLS, its value has to lead to TLS. A name
+// without a port may do that by RFC 3263, as whoever advertises one has arranged in
+// DNS. An address or a port would mean UDP in a sip URI: then it is sips, by which a
+// client sends the requests of a sip dialog over TLS (RFC 5630 §5.1.1.1).
+func (l *Listener) recordsSIPS(secure bool) bool {
+	switch l.Protocol {
+	case flow.TLS:
+		return secure || !l.byName && !l.TransportTLS
+	case flow.WSS:
+		return secure
+	}
+	return false
+}
+
 // pushRecordRoute writes one value for one side. It names no transport as long
 // as the default of its URI leads here (RR-6): TCP has to be named, and whoever is
 // on that side has just used it (RFC 5658 §6.2).
@@ -84,21 +104,33 @@ func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener 
 	l := &s.Listeners[listener]
 	k.listener = l.Hash
 	out := append(c.text[:0], "<sip"...)
-	if secure && l.Protocol.Secure() {
+	sips := l.recordsSIPS(secure)
+	if sips {
 		out = append(out, 's')
 	}
 	out = append(out, ':')
 	out = c.signer.appendCookie(out, k, m.CallIDValue())
 	out = l.appendSentBy(append(out, '@'), local)
-	switch l.Protocol {
-	case flow.TCP:
+	switch {
+	case l.Protocol == flow.TCP:
 		out = append(out, ";transport=tcp"...)
-	case flow.WS, flow.WSS:
+	case l.Protocol == flow.WS || l.Protocol == flow.WSS:
 		out = append(out, ";transport=ws"...) // of both (RFC 7118 §5.2)
-	} // RFC 5630 §5.3: no transport=tls in anything that a proxy writes
+	case l.TransportTLS && !sips:
+		out = append(out, ";transport=tls"...) // RFC 5630 §5.3 forbids it: only where it was asked for
+	}
 	out = append(out, ";lr>"...)
 	c.text = out
 	c.rewriter.PushRecordRoute(out)
+}
+
+// pushPlainRoute writes a value between two that are sips. RFC 3261 §16.6 step 4: what
+// came by TLS and leaves without a sips URI gets a Record-Route that is not sips,
+// and so nobody takes the dialog for one of sips. Nothing is reached by it: it is
+// removed together with the pair.
+func (c *Core) pushPlainRoute(l *Listener, local netip.AddrPort) {
+	c.text = append(l.appendSentBy(append(c.text[:0], "<sip:"...), local), ";lr>"...)
+	c.rewriter.PushRecordRoute(c.text)
 }
 
 // callerFlow is the flow of a caller that its Contact does not lead to: it sits

@@ -26,14 +26,13 @@ func TestSIPSGoesByTLS(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name, uri, route, to, domain string
-		secure                       bool
 	}{
-		{"a sips URI", "sips:bob@callee.example;maddr=203.0.113.7", "", "203.0.113.7:5061", "callee.example", true},
-		{"with transport=tcp", "sips:bob@callee.example;maddr=203.0.113.7;transport=tcp", "", "203.0.113.7:5061", "callee.example", true},
-		{"with a port", "sips:bob@Callee.example:5071;maddr=203.0.113.7", "", "203.0.113.7:5071", "callee.example", true},
-		{"a sip Route", "sips:bob@callee.example", "<sip:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example", true},
-		{"a sips Route alone", "sip:bob@callee.example", "<sips:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example", true},
-		{"transport=tls", "sip:bob@callee.example;maddr=203.0.113.7;transport=tls", "", "203.0.113.7:5061", "callee.example", false},
+		{"a sips URI", "sips:bob@callee.example;maddr=203.0.113.7", "", "203.0.113.7:5061", "callee.example"},
+		{"with transport=tcp", "sips:bob@callee.example;maddr=203.0.113.7;transport=tcp", "", "203.0.113.7:5061", "callee.example"},
+		{"with a port", "sips:bob@Callee.example:5071;maddr=203.0.113.7", "", "203.0.113.7:5071", "callee.example"},
+		{"a sip Route", "sips:bob@callee.example", "<sip:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example"},
+		{"a sips Route alone", "sip:bob@callee.example", "<sips:next.example;maddr=203.0.113.9;lr>", "203.0.113.9:5061", "next.example"},
+		{"transport=tls", "sip:bob@callee.example;maddr=203.0.113.7;transport=tls", "", "203.0.113.7:5061", "callee.example"},
 	} {
 		s := secureStage(t, "server { trust = [\"198.51.100.0/24\"] }\n"+`rule "all" { send = request_uri }`)
 		lines := []string{"To: <sips:bob@example.org>"}
@@ -47,10 +46,8 @@ func TestSIPSGoesByTLS(t *testing.T) {
 		if x.URI != c.uri || !strings.HasPrefix(x.All("Via")[0], "SIP/2.0/TLS 192.0.2.1:5061;") {
 			t.Errorf("%s: got\n%s", c.name, x.Wire)
 		}
-		for _, rr := range x.All("Record-Route") {
-			if strings.HasPrefix(rr, "<sips:") != c.secure || strings.Contains(rr, "transport=") {
-				t.Errorf("%s: Record-Route %q", c.name, rr)
-			}
+		if rr := x.All("Record-Route"); !strings.HasPrefix(rr[0], "<sips:") || strings.Contains(strings.Join(rr, ""), "transport=") {
+			t.Errorf("%s: Record-Route %q", c.name, rr)
 		}
 	}
 }
@@ -102,23 +99,63 @@ func TestSIPIsNeverUpgraded(t *testing.T) {
 	if x.URI != "sip:bob@callee.example:5071;maddr=203.0.113.7" || x.hop.Protocol != flow.TLS || x.hop.Domain.String() != "callee.example" {
 		t.Errorf("got %s by %s to %q", x.URI, x.hop, x.hop.Domain)
 	}
-	for _, rr := range x.All("Record-Route") {
-		if !strings.HasPrefix(rr, "<sip:") {
-			t.Errorf("Record-Route %q", rr)
-		}
-	}
 }
 
-// What came by TLS and leaves in clear gets a Record-Route that is not sips for
-// both sides.
+// A sip call with TLS on one side or both: each side is told a way by TLS where it is
+// on TLS, and what follows in the dialog finds the other side from either, without a
+// Route value of ours left on it.
 //
-// Proves: SE-13
-func TestTLSToUDP(t *testing.T) {
+// Proves: RR-15, SE-10, SE-13
+func TestDialogsOfTLS(t *testing.T) {
 	t.Parallel()
-	s := secureStage(t, `rule "all" { send = request_uri }`)
-	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0")), bobAt)
-	routes := x.All("Record-Route")
-	if len(routes) != 2 || !strings.HasPrefix(routes[0], "<sip:") || !strings.HasPrefix(routes[1], "<sip:") {
-		t.Errorf("Record-Route %q", routes)
+	const phone = "198.51.100.5:40123"
+	for _, c := range []struct {
+		name           string
+		in, out        int // listeners: 0 is TLS, 1 UDP
+		uri            string
+		caller, callee string
+		values         int
+	}{
+		{"from TLS to UDP", 0, 1, "sip:bob@203.0.113.7", phone, bobAt, 2},
+		{"from UDP to TLS", 1, 0, "sip:bob@callee.example:5060;maddr=203.0.113.7;transport=tls", aliceAt, bobAt, 2},
+		{"from TLS to TLS", 0, 0, "sip:bob@callee.example:5060;maddr=203.0.113.7;transport=tls", phone, bobAt, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := secureStage(t, "rule \"all\" {\n  when = !has(to.tag)\n  send = request_uri\n}")
+			d := s.establishOn(c.in, c.out, c.caller, c.callee, c.uri)
+			if len(d.callerRoute) != c.values {
+				t.Errorf("Record-Route %q", d.calleeRoute)
+			}
+			plain := 0
+			for _, rr := range d.callerRoute {
+				if strings.HasPrefix(rr, "<sip:") {
+					plain++
+				}
+			}
+			if plain != 1 {
+				t.Errorf("%d values are not sips: %q", plain, d.callerRoute)
+			}
+			for _, side := range []struct {
+				listener int
+				first    string
+			}{{c.in, d.callerRoute[0]}, {c.out, d.calleeRoute[0]}} {
+				if strings.HasPrefix(side.first, "<sips:") != (side.listener == 0) {
+					t.Errorf("the side of listener %d is shown %s", side.listener, side.first)
+				}
+			}
+			for _, method := range []string{"ACK", "INVITE", "BYE"} {
+				x := s.relayed(s.receiveOn(c.in, c.caller, d.to(s, method, c.uri)), c.callee)
+				if x.Has("Route") || int(x.hop.Listener) != c.out {
+					t.Errorf("%s: by listener %d, Route %q", method, x.hop.Listener, x.All("Route"))
+				}
+			}
+			for _, method := range []string{"INVITE", "BYE"} {
+				x := s.relayed(s.receiveOn(c.out, c.callee, d.back(s, method)), c.caller)
+				if x.Has("Route") || int(x.hop.Listener) != c.in {
+					t.Errorf("%s: by listener %d, Route %q", method, x.hop.Listener, x.All("Route"))
+				}
+			}
+		})
 	}
 }

@@ -56,11 +56,15 @@ type Listener struct {
 	Trusted   bool           // who uses it is trusted, wherever it is (Snapshot.Trust)
 	Stateless bool           // mode = "stateless": requests that come here are passed on without a transaction
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
+	// TransportTLS is that Record-Route says transport=tls to peers of a TLS listener,
+	// which RFC 5630 §5.3 forbids and many of them go by.
+	TransportTLS bool
 
 	// set by Prepare
 	sentBy    string // "host:port" as it stands in Via, "" when it depends on the local address
 	shownHost []byte // its parts
 	shownPort uint16
+	byName    bool // a name without a port: RFC 3263 finds the transport
 }
 
 // Sources tells which local address the kernel would use toward dst. It is a
@@ -194,6 +198,8 @@ func (l *Listener) prepare() {
 			l.shownHost, l.shownPort = l.shownHost[:at], n
 		}
 	}
+	_, literal := sip.HostAddr(l.shownHost)
+	l.byName = l.Advertise != "" && !literal && !hasPort(l.sentBy)
 }
 
 // hasPort tells "host:5060" and "[::1]:5060" from "host" and "[::1]".
