@@ -12,7 +12,7 @@ import (
 // caller behind a NAT, whose call takes two values of Record-Route.
 func TestOtherStepsAllocateNothing(t *testing.T) {
 	p := newPlayer(t)
-	nat := strings.NewReplacer("Contact: <sip:alice@127.0.0.1:5080>", "Contact: <sip:alice@127.0.0.9:5080>", ";branch", ";rport;branch")
+	nat := strings.NewReplacer("Contact: <sip:alice@127.0.0.1:5080>", "Contact: <sip:alice@10.0.0.9:5080>", ";branch", ";rport;branch")
 	p.step(p.request("INVITE", 1, "", sdp), p.caller)
 	p.step(response(bytes.Clone(p.sent()), "200 OK"), p.callee)
 	route := p.routeOf(p.sent())

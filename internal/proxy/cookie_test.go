@@ -187,6 +187,19 @@ func TestCallerWithoutNAT(t *testing.T) {
 	}
 }
 
+// A caller on loopback is where its Contact says, whatever port it sends from.
+func TestCallerOnLoopback(t *testing.T) {
+	t.Parallel()
+	for contact, values := range map[string]int{"127.0.0.1:5081": 1, "127.0.0.3:5080": 1, "10.0.0.9:5080": 2} {
+		s := newStage(t, `rule "all" { send = request_uri }`, udp("127.0.0.1:5060"))
+		x := s.relayed(s.receive("127.0.0.1:5080", s.compose("INVITE sip:bob@127.0.0.1:5070 SIP/2.0",
+			"Via: SIP/2.0/UDP 127.0.0.1:5080;rport;branch=z9hG4bKp", "Contact: <sip:alice@"+contact+">")), "127.0.0.1:5070")
+		if got := len(x.All("Record-Route")); got != values {
+			t.Errorf("Contact %s: Record-Route is %q", contact, x.All("Record-Route"))
+		}
+	}
+}
+
 // A strict router below or above puts our value into the Request-URI.
 // Proves: RT-1, RT-3
 func TestStrictRouterForm(t *testing.T) {

@@ -137,7 +137,8 @@ func (c *Core) pushPlainRoute(l *Listener, local netip.AddrPort) {
 // behind a NAT or keeps its socket to itself. Only the first hop can tell,
 // because behind another proxy a Contact differs from the source by nature. A
 // port that differs counts only where the client asks for symmetric responses
-// (RFC 3581 §3): others listen on the port of their Contact.
+// (RFC 3581 §3): others listen on the port of their Contact. On loopback there is
+// no NAT, and a Contact that names another program of the machine is meant.
 func callerFlow(m *sip.Message, arrival flow.Flow) netip.AddrPort {
 	if arrival.Protocol.Reliable() {
 		return arrival.Remote
@@ -158,7 +159,7 @@ func callerFlow(m *sip.Message, arrival flow.Flow) netip.AddrPort {
 		return arrival.Remote
 	}
 	addr, ok := u.Addr()
-	if !ok {
+	if !ok || addr.IsLoopback() && arrival.Remote.Addr().IsLoopback() {
 		return netip.AddrPort{} // a name: whoever sends by it can be reached by it
 	}
 	port := u.Port

@@ -35,8 +35,9 @@ func (r *Registrar) reach(c *contact, s *Settings) (from flow.Flow, flags locati
 // behindNAT reports whether a contact is not where its Contact says, so that it is
 // reached by the flow alone that it opened. As for a caller (RFC 3581 §3, §4): its
 // address is not the source's, or its port is not and it asked for symmetric
-// responses. Three things differ from that:
+// responses. Four things differ from that:
 //
+//   - on loopback there is no NAT: programs of one machine register for each other;
 //   - a WebSocket client, and one whose host is of the domain that never exists
 //     (RFC 7118 §5, RFC 2606 §2), has no address of its own;
 //   - the port of a stream's client says nothing: it was made for this connection;
@@ -59,7 +60,7 @@ func (r *Registrar) behindNAT(u *sip.URI) bool {
 	}
 	source, addr := r.from.Remote.Addr().Unmap(), addr.Unmap()
 	via, err := r.m.TopVia()
-	if err != nil {
+	if err != nil || source.IsLoopback() && addr.IsLoopback() {
 		return false
 	}
 	if addr != source {

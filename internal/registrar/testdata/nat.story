@@ -161,3 +161,17 @@ show sip:frank@example.com
 < Contact: <sip:g@10.0.0.7>;expires=3600
 show sip:gina@example.com
   sip:g@10.0.0.7 q=1000
+
+# On loopback there is no NAT: one program registers what others listen on.
+from udp 127.0.0.1:40000
+> REGISTER sip:example.com
+> To: <sip:hugo@example.com>
+> Contact: <sip:h@127.0.0.1:5071>, <sip:h@127.0.0.2:5072>, <sip:h@10.0.0.7>
+< 200 OK
+< Contact: <sip:h@10.0.0.7>;expires=3600
+< Contact: <sip:h@127.0.0.2:5072>;expires=3600
+< Contact: <sip:h@127.0.0.1:5071>;expires=3600
+show sip:hugo@example.com
+  sip:h@10.0.0.7 q=1000 flow=udp 127.0.0.1:40000 nat keepalive
+  sip:h@127.0.0.2:5072 q=1000 flow=udp 127.0.0.1:40000
+  sip:h@127.0.0.1:5071 q=1000 flow=udp 127.0.0.1:40000
