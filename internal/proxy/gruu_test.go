@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"viaduct/internal/flow"
-	"viaduct/internal/siptest"
 )
 
 // handset is a registered phone that shows a GRUU as its Contact, as many do when
@@ -120,11 +117,6 @@ func (e *exchange) within(method string, backwards bool) {
 // Proves: GR-2, GR-3
 func TestDialogsBetweenGRUUs(t *testing.T) {
 	t.Parallel()
-	tcp := func(addr string) siptest.Listener {
-		l := udp(addr)
-		l.Protocol = flow.TCP
-		return l
-	}
 	phones := map[string]handset{
 		"UDP":            {at: "203.0.113.7:5060", on: 0, contact: "sip:x@203.0.113.7"},
 		"UDP behind NAT": {at: "203.0.113.50:40000", on: 0, contact: "sip:x@10.0.0.9"},
