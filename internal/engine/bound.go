@@ -116,6 +116,7 @@ func (e *Engine) start(b bound) {
 	if b.udp != nil {
 		for i, s := range b.udp.Sockets() {
 			w := e.newWorker(i)
+			w.reads = s
 			r.group.Go(func() { e.read(w, s) })
 		}
 	}

@@ -48,6 +48,7 @@ func (w *worker) queue(b *transport.Batch) {
 	default:
 		w.e.counts.shed.behind.Add(-1)
 	}
+	w.sieve.look(w)
 }
 
 // judge decides whether p is taken on, before it is parsed.

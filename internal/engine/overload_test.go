@@ -92,3 +92,52 @@ func TestStaleRequests(t *testing.T) {
 		t.Errorf("%d taken, %d stale", n, stale)
 	}
 }
+
+// A reader for which even to refuse would take too long has the kernel keep new work
+// away, until nothing is refused any more; the ticker sees to those that sleep.
+func TestReaderBehindPutsASieveInFrontOfIt(t *testing.T) {
+	snapshot := loopback("127.0.0.1:0")
+	snapshot.Keys, _ = proxy.NewKeys([]byte("a secret of the test bench"))
+	e := newFake(t, Config{Snapshot: snapshot, Shards: 1}, nil)
+	w := e.newWorker(0)
+	w.begin()
+	w.reads = e.inForce.Load().listeners[0].udp.Sockets()[0]
+	b := transport.Batch{}
+	for range 100 {
+		b.Packets = append(b.Packets, transport.Packet{Wire: []byte(request("INVITE", 1)), From: flow.Flow{Protocol: flow.UDP}})
+	}
+	turn := func(age time.Duration) {
+		b.Age = age
+		w.now = w.now.Add(overload.Interval)
+		w.queue(&b)
+		for i := range b.Packets {
+			w.judge(&b.Packets[i])
+		}
+	}
+	for range 10 {
+		turn(time.Second)
+	}
+	if !w.reads.Sieved() || !w.gate.Behind() {
+		t.Fatal("nothing in front of it")
+	}
+	e.dropSieves(w.now)
+	if !w.reads.Sieved() {
+		t.Error("taken away from a reader that is at work")
+	}
+	for range 40 {
+		turn(0)
+	}
+	if w.reads.Sieved() || w.gate.Behind() {
+		t.Error("still something in front of it")
+	}
+	for range 10 {
+		turn(time.Second)
+	}
+	e.dropSieves(w.now.Add(sieveHolds))
+	if w.reads.Sieved() {
+		t.Error("left in front of a reader that has nothing to do")
+	}
+	if turn(0); w.gate.Valve.Share() != 0 {
+		t.Error("the reader does not know")
+	}
+}

@@ -68,6 +68,7 @@ func (e *Engine) tick(done <-chan struct{}) {
 				g.apply(g.look(time.Duration(w.now), spent))
 			}
 			e.beats.Add(1)
+			e.dropSieves(w.now)
 			e.retire(w.now)
 		}
 	}

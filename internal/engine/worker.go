@@ -27,7 +27,9 @@ type worker struct {
 	trouble transport.Trouble
 	losses  []loss
 
-	gate overload.Gate // over the queue that the worker reads from
+	reads *transport.Socket // whose datagrams it reads, nil where it reads none
+	gate  overload.Gate     // over the queue that the worker reads from
+	sieve sieve             // in front of it
 
 	// of the step in progress
 	held *shard // whose lock is held

@@ -198,6 +198,7 @@ func socketFamilies() []family {
 		{"stun_bindings_total", "STUN Binding requests answered (RFC 5626 §4.4.2).", func(c *counters) uint64 { return c.Bindings }},
 		{"stun_refused_total", "STUN messages that were not answered.", func(c *counters) uint64 { return c.BadBindings }},
 		{"kernel_dropped_total", "Datagrams that the kernel dropped because the receive buffer was full.", func(c *counters) uint64 { return c.KernelDrops }},
+		{"overload_sieved_total", "Datagrams with new work that the kernel dropped unread, because even to refuse them all would have taken too long.", func(c *counters) uint64 { return c.Sieved }},
 		{"receive_errors_total", "Receives that failed.", func(c *counters) uint64 { return c.ReceiveErrors }},
 		{"datagrams_sent_total", "Datagrams sent.", func(c *counters) uint64 { return c.Sent }},
 		{"bytes_sent_total", "Bytes sent.", func(c *counters) uint64 { return c.SentBytes }},

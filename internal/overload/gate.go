@@ -37,6 +37,8 @@ const (
 
 // Gate watches one queue. The zero Gate is open. It belongs to one goroutine.
 type Gate struct {
+	Valve Valve // in front of the queue
+
 	behind bool          // work is refused
 	above  clock.Instant // since when the age is above Target, 0: it is not
 	below  clock.Instant // while behind: since when it is below, 0: it is not
@@ -60,7 +62,7 @@ func (g *Gate) Observe(now clock.Instant, age time.Duration, lost bool) {
 		case !g.behind:
 		case g.below == 0:
 			g.below = now
-		case now.Sub(g.below) >= Interval:
+		case now.Sub(g.below) >= Interval && g.Valve.level == 0: // the queue is short for want of what the valve keeps away
 			g.behind, g.below = false, 0
 		}
 		return
@@ -87,6 +89,14 @@ func (g *Gate) Behind() bool { return g.behind }
 // copies does not get out of that any more. Only what is stale is dropped, since
 // its copy is in the queue already.
 func (g *Gate) Judge(c Class, age time.Duration) Verdict {
+	v := g.judge(c, age)
+	if g.behind && c != UnderWay {
+		g.Valve.note(v)
+	}
+	return v
+}
+
+func (g *Gate) judge(c Class, age time.Duration) Verdict {
 	switch {
 	case age >= Stale:
 		return Drop

@@ -13,6 +13,7 @@ type Counters struct {
 	BadBindings     uint64 // STUN that was not answered
 	Age             uint64 // nanoseconds that the oldest datagram of the last batch had waited; of several sockets the highest
 	KernelDrops     uint64 // datagrams the kernel dropped because the receive buffer was full
+	Sieved          uint64 // datagrams the kernel dropped while the socket had a filter (Socket.Sieve)
 	ReceiveErrors   uint64 // failed receives other than pending ICMP errors
 	Sent            uint64
 	SentBytes       uint64
@@ -34,6 +35,7 @@ func (c *Counters) Add(o Counters) {
 	c.BadBindings += o.BadBindings
 	c.Age = max(c.Age, o.Age)
 	c.KernelDrops += o.KernelDrops
+	c.Sieved += o.Sieved
 	c.ReceiveErrors += o.ReceiveErrors
 	c.Sent += o.Sent
 	c.SentBytes += o.SentBytes
@@ -57,7 +59,7 @@ type counters struct {
 	unreachable, unreachableLost, ignoredICMP atomic.Uint64
 }
 
-// snapshot reads them. KernelDrops is the kernel's and filled in by the caller.
+// snapshot reads them. KernelDrops and Sieved are the kernel's and filled in by the caller.
 func (c *counters) snapshot() Counters {
 	return Counters{
 		Received:        c.received.Load(),

@@ -32,6 +32,7 @@ type reader struct {
 	short   int           // batches in a row that were not full
 	wall    int64         // when the batch at hand was received
 	drops   uint32        // of the kernel, as last seen
+	taken   int64         // filters taken away by then
 	answers effect.List   // STUN
 	sender  *Sender       // for them, made at the first
 }
@@ -159,9 +160,10 @@ func (r *reader) look(fd uintptr, full bool) {
 	}
 	r.wall = clock.Today().UnixNano()
 	r.batch.Age = r.age(0)
-	if drops, ok := dropsOf(fd); ok {
-		r.batch.Lost = drops != r.drops
-		r.drops = drops
+	if drops, ok := dropsOf(fd); ok { // what a filter dropped was not for want of room
+		taken := r.s.taken.Load()
+		r.batch.Lost = drops != r.drops && taken == r.taken && !r.s.Sieved()
+		r.drops, r.taken = drops, taken
 	}
 }
 

@@ -49,14 +49,17 @@ type Socket struct {
 	segments atomic.Bool // the kernel takes several datagrams at once
 	counters counters
 
-	mu    sync.Mutex // guards drops
+	mu    sync.Mutex // guards drops and that the filter does not change meanwhile
 	drops drops
+	sieve atomic.Int64 // until when the filter holds, a clock.Instant; 0: there is none
+	taken atomic.Int64 // how often a filter was taken away
 }
 
 // drops extends the kernel's 32-bit count of dropped datagrams to 64 bits.
 type drops struct {
-	last  uint32
-	total uint64
+	last   uint32
+	total  uint64
+	sieved uint64 // while there was a filter
 }
 
 // ListenUDP opens the sockets of one listener. The error names the address.
@@ -183,10 +186,22 @@ func (s *Socket) Counters() Counters {
 	c := s.counters.snapshot()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now, ok := kernelDrops(s.raw); ok {
-		s.drops.total += uint64(now - s.drops.last) // wraps as the kernel's does
-		s.drops.last = now
-	}
-	c.KernelDrops = s.drops.total
+	s.countDrops()
+	c.KernelDrops, c.Sieved = s.drops.total, s.drops.sieved
 	return c
+}
+
+// countDrops adds what the kernel dropped since it was last called. The lock is held.
+func (s *Socket) countDrops() {
+	now, ok := kernelDrops(s.raw)
+	if !ok {
+		return
+	}
+	n := uint64(now - s.drops.last) // wraps as the kernel's does
+	s.drops.last = now
+	if s.sieve.Load() != 0 {
+		s.drops.sieved += n
+	} else {
+		s.drops.total += n
+	}
 }

@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"syscall"
 
+	"golang.org/x/net/bpf"
+
+	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 )
@@ -22,6 +25,11 @@ const maxSockets = 1
 func beforeBind(syscall.RawConn, *UDPConfig, bool) error { return nil }
 func afterBind(syscall.RawConn) error                    { return nil }
 func kernelDrops(syscall.RawConn) (uint32, bool)         { return 0, false }
+
+// Sieve has no means here and reports so.
+func (s *Socket) Sieve([]bpf.RawInstruction, clock.Instant) bool { return false }
+
+func detach(syscall.RawConn) {}
 
 // Serve receives until Close and calls turn with each datagram. All runs on the
 // calling goroutine; turn may send on any socket. Serve returns nil after Close.
