@@ -70,6 +70,9 @@ var fields = slices.Concat(
 			return value{kind: text, text: policy.Transport(), fold: true, words: protocolWords}
 		}},
 		{name: "listener", source: true, make: func() value { return value{kind: text, text: policy.ListenerName()} }},
+		{name: "session", source: true, make: func() value {
+			return value{kind: text, text: policy.Session(), present: policy.HasSession()}
+		}},
 		{name: "user_agent", header: sip.UserAgent, make: func() value {
 			return value{kind: text, text: policy.Header("User-Agent"), present: policy.HasHeader("User-Agent")}
 		}},

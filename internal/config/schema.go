@@ -49,7 +49,6 @@ var (
 			{name: "resolvers"},
 			{name: "server_header"},
 			{name: "log"},
-			{name: "resolvers", later: true},
 			{name: "timezone", later: true},
 		},
 		blocks: []*blockSpec{
@@ -76,6 +75,8 @@ var (
 			{name: "transport_tls"},
 			{name: "origins"},
 			{name: "files"},
+			{name: "session_cookie"},
+			{name: "session"},
 			{name: "proxy_protocol"},
 		},
 	}

@@ -24,7 +24,7 @@ var (
 	secureWords = []string{"certificate", "key", "client_ca", "verify_client"} // tls, wss
 	dialWords   = []string{"ca"}                                               // tls
 	recordWords = []string{"transport_tls"}                                    // tls
-	pageWords   = []string{"origins", "files"}                                 // ws, wss
+	pageWords   = []string{"origins", "files", "session_cookie", "session"}    // ws, wss
 	streamWords = []string{"proxy_protocol"}                                   // all but udp
 )
 
@@ -61,6 +61,7 @@ func (l *loader) settings(b *block, p flow.Protocol) (use transport.Settings) {
 	}
 	if page {
 		use.WebSocket = &transport.WebSocket{Origins: l.origins(b.attr("origins")), Files: l.directory(b.attr("files"))}
+		use.WebSocket.Cookie, use.WebSocket.Session = l.session(b)
 	}
 	if a := b.attr("proxy_protocol"); a != nil && p.Reliable() {
 		use.Proxies = l.networkList(a).All()
@@ -185,6 +186,20 @@ func (l *loader) origins(a *hclsyntax.Attribute) (list []string) {
 		list = append(list, v.str)
 	}
 	return list
+}
+
+// session reads the name of the session cookie, and whether a WebSocket needs one.
+func (l *loader) session(b *block) (cookie string, required bool) {
+	cookie, rng, ok := l.constant(b.attr("session_cookie"))
+	if ok && (cookie == "" || strings.ContainsFunc(cookie, notToken)) { // RFC 6265 §4.1.1
+		l.report(rng, "", "%q cannot be the name of a cookie", cookie)
+	}
+	a := b.attr("session")
+	word, chosen := l.choice(a, "optional", "required")
+	if chosen && b.attr("session_cookie") == nil {
+		l.report(a.NameRange, `session_cookie = "sid" says which cookie of the page it is`, "session needs session_cookie")
+	}
+	return cookie, chosen && word == "required"
 }
 
 // directory reads the name of one that is there.

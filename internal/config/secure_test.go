@@ -68,8 +68,10 @@ listen "wss" {
   files       = "page"
 }
 listen "ws" {
-  address = "127.0.0.1:80"
-  origins = "*"
+  address        = "127.0.0.1:80"
+  origins        = "*"
+  session_cookie = "sid"
+  session        = "required"
 }
 group "secure" {
   target "sips:pbx.example" {}
@@ -95,6 +97,9 @@ group "secure" {
 	}
 	if len(wss.TLS.Expiries()) != 1 || len(wss.WebSocket.Origins) != 2 || wss.WebSocket.Files != filepath.Join(dir, "page") {
 		t.Errorf("wss: %+v %+v", wss, wss.WebSocket)
+	}
+	if !ws.WebSocket.Session || ws.WebSocket.Cookie != "sid" || wss.WebSocket.Session || wss.WebSocket.Cookie != "" {
+		t.Errorf("sessions: %+v %+v", ws.WebSocket, wss.WebSocket)
 	}
 	if ws.TLS != nil || len(ws.WebSocket.Origins) != 1 || ws.WebSocket.Files != "" {
 		t.Errorf("ws: %+v %+v", ws, ws.WebSocket)
@@ -137,6 +142,10 @@ func TestListenersThatAreRefused(t *testing.T) {
 		"ca for wss":             {"listen \"wss\" {\n address = \"127.0.0.1:443\"\n certificate = \"good.pem\"\n key = \"good.key\"\n ca = \"ca.pem\"\n}", "ca means nothing for wss"},
 		"an origin with a path":  {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n origins = [\"https://a.example/\"]\n}", `"https://a.example/" is no origin`},
 		"a host for an origin":   {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n origins = \"a.example\"\n}", `"a.example" is no origin`},
+		"a session for TCP":      {"listen \"tcp\" {\n address = \"127.0.0.1:80\"\n session_cookie = \"sid\"\n}", "session_cookie means nothing for tcp"},
+		"no name of a cookie":    {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n session_cookie = \"my sid\"\n}", `"my sid" cannot be the name of a cookie`},
+		"a session of nothing":   {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n session = \"required\"\n}", "session needs session_cookie"},
+		"a word for sessions":    {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n session_cookie = \"sid\"\n session = \"yes\"\n}", `session cannot be "yes"`},
 		"a file for a directory": {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n files = \"good.pem\"\n}", "good.pem is no directory"},
 		"no directory":           {"listen \"ws\" {\n address = \"127.0.0.1:80\"\n files = \"none\"\n}", "there is no directory"},
 		"a target by WebSocket":  {"group \"g\" {\n target \"sip:192.0.2.1;transport=ws\" {}\n}", "a WebSocket is opened by its client"},

@@ -77,7 +77,8 @@ type Flow struct {
 	Conn     uint32         // connection number, 0 for UDP
 	Listener Listener
 	Protocol Protocol
-	Domain   Domain // of a Hop that is to be connected to by TLS; none in where a message came from
+	Domain   Domain  // of a Hop that is to be connected to by TLS; none in where a message came from
+	Session  Session // that a WebSocket was opened with; none in a Hop
 }
 
 // Hop is where a message goes. Local is the source address to use; it is the
@@ -89,7 +90,10 @@ type Hop Flow
 const Existing uint32 = 1<<32 - 1
 
 // Hop returns the way back along f.
-func (f Flow) Hop() Hop { return Hop(f) }
+func (f Flow) Hop() Hop {
+	f.Session = Session{}
+	return Hop(f)
+}
 
 // IsZero reports whether h names no destination.
 func (h Hop) IsZero() bool { return !h.Remote.IsValid() }

@@ -178,5 +178,12 @@ func Transport() Text {
 	}
 }
 
+// Session is the session cookie that the WebSocket was opened with by which the message
+// came (RFC 7118 §7).
+func Session() Text { return func(f *Facts) []byte { return f.str(f.From.Session.String()) } }
+
+// HasSession reports whether there is one.
+func HasSession() Bool { return func(f *Facts) bool { return f.From.Session != flow.Session{} } }
+
 // ListenerName is the name of the listener that the message came to.
 func ListenerName() Text { return func(f *Facts) []byte { return f.str(f.Listener) } }

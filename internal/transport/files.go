@@ -25,7 +25,7 @@ const (
 // file. The answer of errServed is that there was one, whatever it said.
 func (c *Conn) serveFile(w net.Conn, use *WebSocket, rq *http.Request) error {
 	if use.Files == "" {
-		return refuseHTTP(w, http.StatusUpgradeRequired, RefusedRequest, "no request for a WebSocket")
+		return refuseHTTP(w, http.StatusUpgradeRequired, "", RefusedRequest, "no request for a WebSocket")
 	}
 	if rq.Method != http.MethodGet && rq.Method != http.MethodHead {
 		return c.say(w, http.StatusMethodNotAllowed, "Allow: GET, HEAD\r\n")

@@ -30,11 +30,12 @@ const (
 	RefusedRequest                    // of HTTP: malformed, too large, not for a WebSocket
 	RefusedOrigin                     // of HTTP: the page is not one of ours
 	RefusedSubprotocol                // of HTTP: "sip" is not among those offered
+	RefusedSession                    // of HTTP: no session cookie
 	Refusals                          // how many there are
 )
 
 var refusals = [Refusals]string{
-	"timeout", "closed", "busy", "protocol", "certificate", "refused_by_peer", "proxy_header", "request", "origin", "subprotocol",
+	"timeout", "closed", "busy", "protocol", "certificate", "refused_by_peer", "proxy_header", "request", "origin", "subprotocol", "session",
 }
 
 // String is the label of the metric.

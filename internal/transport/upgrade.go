@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/gobwas/ws"
+
+	"viaduct/internal/flow"
 )
 
 // WebSocket says who may open one and what else is served beside it: immutable.
@@ -21,7 +23,15 @@ type WebSocket struct {
 	// page is no browser, and is let in.
 	Origins []string
 	Files   string // directory of files for GET, "" for none
+
+	// Cookie names the session cookie that the page has of its server, "" for none
+	// (RFC 7118 §7). Session: without one no WebSocket is opened.
+	Cookie  string
+	Session bool
 }
+
+// maxSession is the longest value of a session cookie that counts as one.
+const maxSession = 512
 
 // maxRequest is the largest header part of an HTTP request.
 const maxRequest = 8 << 10
@@ -41,23 +51,42 @@ func (c *Conn) upgrade(stream net.Conn, use *WebSocket) error {
 	}
 	rq, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(head)))
 	if err != nil {
-		return refuseHTTP(stream, http.StatusBadRequest, RefusedRequest, "malformed request")
+		return refuseHTTP(stream, http.StatusBadRequest, "", RefusedRequest, "malformed request")
 	}
 	if !hasToken(rq.Header["Upgrade"], "websocket") {
 		return c.serveFile(stream, use, rq)
 	}
+	session := use.session(rq)
 	switch {
 	case !hasExactToken(rq.Header["Sec-Websocket-Protocol"], "sip"):
-		return refuseHTTP(stream, http.StatusBadRequest, RefusedSubprotocol, `subprotocol "sip" is not offered`)
+		return refuseHTTP(stream, http.StatusBadRequest, "", RefusedSubprotocol, `subprotocol "sip" is not offered`)
 	case !use.allows(rq):
-		return refuseHTTP(stream, http.StatusForbidden, RefusedOrigin, fmt.Sprintf("origin %.100q", rq.Header.Get("Origin")))
+		return refuseHTTP(stream, http.StatusForbidden, "", RefusedOrigin, fmt.Sprintf("origin %.100q", rq.Header.Get("Origin")))
+	case use.Session && session == "":
+		// RFC 9110 §11.6.1: a 401 says what is missing.
+		challenge := fmt.Sprintf("WWW-Authenticate: Cookie realm=\"sip\", cookie-name=%q\r\n", use.Cookie)
+		return refuseHTTP(stream, http.StatusUnauthorized, challenge, RefusedSession, "no session cookie")
 	}
 	up := ws.Upgrader{ReadBufferSize: maxRequest, Protocol: func(p []byte) bool { return string(p) == "sip" }}
 	if _, err := up.Upgrade(headOf{bytes.NewReader(head), stream}); err != nil {
 		return &refusal{RefusedRequest, err} // it was answered
 	}
 	c.ws = new(socket)
+	c.flow.Session = flow.MakeSession(session)
 	return nil
+}
+
+// session is the value of the session cookie of a request, "" for none. Of several the
+// first is that of the closest path (RFC 6265 §5.4).
+func (w *WebSocket) session(rq *http.Request) string {
+	if w.Cookie == "" {
+		return ""
+	}
+	cookie, err := rq.Cookie(w.Cookie)
+	if err != nil || len(cookie.Value) > maxSession {
+		return ""
+	}
+	return cookie.Value
 }
 
 // headOf reads the head of a request and writes the response to it.
@@ -93,8 +122,8 @@ func readHead(r io.Reader) ([]byte, error) {
 }
 
 // refuseHTTP answers a request that is not granted.
-func refuseHTTP(w io.Writer, status int, why Refusal, what string) error {
-	_, err := io.WriteString(w, responseHead(status, "", 0, "")+"\r\n")
+func refuseHTTP(w io.Writer, status int, extra string, why Refusal, what string) error {
+	_, err := io.WriteString(w, responseHead(status, "", 0, extra)+"\r\n")
 	return &refusal{why, errors.Join(errors.New(what), err)}
 }
 
