@@ -63,6 +63,9 @@ rule "register" {
     expires       = "90s..2h"
     on_disconnect = "remove"
     keepalive     = "none"
+    service_route = ["sip:192.0.2.1;lr", "sips:home.example.org;lr"]
+    any_path      = true
+    gruu          = false
   }
 }
 rule "rewrite" {
@@ -143,7 +146,10 @@ func TestRegisterRule(t *testing.T) {
 	t.Parallel()
 	c := loadLanguage(t)
 	r := c.Snapshot.Program.Rules[0]
-	want := policy.Register{MaxContacts: 3, MinExpires: 90 * time.Second, MaxExpires: 2 * time.Hour, OnDisconnect: policy.RemoveBinding, Keepalive: policy.NoKeepalive}
+	want := policy.Register{
+		MaxContacts: 3, MinExpires: 90 * time.Second, MaxExpires: 2 * time.Hour, OnDisconnect: policy.RemoveBinding, Keepalive: policy.NoKeepalive,
+		ServiceRoute: "<sip:192.0.2.1;lr>, <sips:home.example.org;lr>", AnyPath: true, NoGRUU: true,
+	}
 	if r.Kind != policy.ToRegister || r.Register != want || r.Authenticate.Realm.Name != "staff" || !r.Authenticate.Registers || r.Authenticate.Any {
 		t.Errorf("got %+v, %+v", r.End, r.Authenticate)
 	}

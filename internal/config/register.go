@@ -5,7 +5,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
 	"viaduct/internal/policy"
+	"viaduct/internal/registrar"
 )
 
 // The bounds of what a registrar grants.
@@ -16,6 +19,8 @@ const (
 	longestExpires = 30 * 24 * time.Hour
 	maxContacts    = 10
 	mostContacts   = 100
+
+	longestServiceRoute = 1024 // it stands in each request of a client
 )
 
 // register reads the end that makes the server a registrar.
@@ -42,7 +47,33 @@ func (l *loader) register(e *policy.End, b *block) {
 	case "none":
 		s.Keepalive = policy.NoKeepalive
 	}
+	s.ServiceRoute = l.serviceRoute(r.attr("service_route"))
+	s.AnyPath, _ = l.flag(r.attr("any_path"))
+	if yes, ok := l.flag(r.attr("gruu")); ok {
+		s.NoGRUU = !yes
+	}
 	e.Register = s
+}
+
+// serviceRoute reads the URIs of a Service-Route, in the order in which a client puts
+// them into the Route of its requests (RFC 3608 §6.1), and returns them as the value.
+func (l *loader) serviceRoute(a *hclsyntax.Attribute) string {
+	var value []string
+	size := 0
+	for _, v := range l.texts(a) {
+		one := "<" + v.str + ">"
+		if err := registrar.CheckServiceRoute(one); err != nil {
+			l.report(v.rng, `as in "sip:proxy.example.com;lr"`, "service_route: %v", err)
+			return ""
+		}
+		value = append(value, one)
+		size += len(one)
+	}
+	if size > longestServiceRoute {
+		l.report(a.Range(), "", "service_route has more than %d characters, which no datagram has room for", longestServiceRoute)
+		return ""
+	}
+	return strings.Join(value, ", ")
 }
 
 // expires reads "60s..1h": the shortest and the longest time that a binding is kept.

@@ -120,7 +120,15 @@ var (
 
 	registerSpec = &blockSpec{
 		name: "register", once: true,
-		attrs: []attrSpec{{name: "max_contacts"}, {name: "expires"}, {name: "on_disconnect"}, {name: "keepalive"}},
+		attrs: []attrSpec{
+			{name: "max_contacts"},
+			{name: "expires"},
+			{name: "on_disconnect"},
+			{name: "keepalive"},
+			{name: "service_route"},
+			{name: "any_path"},
+			{name: "gruu"},
+		},
 	}
 
 	// sendAttrs are the words that go with send.

@@ -125,6 +125,9 @@ type Register struct {
 	MaxExpires   time.Duration // more is shortened
 	OnDisconnect OnDisconnect
 	Keepalive    Keepalive
+	ServiceRoute string // value of Service-Route in each 200 (RFC 3608), "": none
+	AnyPath      bool   // a Path is taken from clients that do not say they support it (RFC 3327 §5.3)
+	NoGRUU       bool   // nobody is given a GRUU (RFC 5627)
 }
 
 // OnDisconnect says what becomes of a binding whose connection has ended.

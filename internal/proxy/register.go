@@ -115,7 +115,7 @@ const flowTimer = 120 * time.Second
 func settingsOf(r *policy.Register, s *Snapshot) registrar.Settings {
 	settings := registrar.Settings{
 		MaxContacts: r.MaxContacts, MinExpires: r.MinExpires, MaxExpires: r.MaxExpires, Expires: r.MaxExpires,
-		FlowTimer: flowTimer,
+		FlowTimer: flowTimer, ServiceRoute: r.ServiceRoute, AnyPath: r.AnyPath, NoGRUU: r.NoGRUU,
 	}
 	if r.OnDisconnect == policy.RemoveBinding {
 		settings.OnDisconnect = registrar.Remove

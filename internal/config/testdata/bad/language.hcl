@@ -40,6 +40,8 @@ rule "register" {
     expires       = "1h..60s"
     on_disconnect = "drop"
     keepalive     = "stun"
+    service_route = ["sip:192.0.2.1"]
+    any_path      = "yes"
   }
 }
 rule "columns" {
