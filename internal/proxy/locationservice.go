@@ -12,6 +12,9 @@ import (
 // addLocation fills the target set from the location service: RFC 3261 §16.5 with
 // RFC 5626 §5.3 and RFC 5627 §6.1. text is the address of record, nil for the
 // Request-URI. Without a binding the target counts as answered 480, or 404.
+//
+// A Request-URI with somebody's maddr is its own only target, whatever its domain
+// (§16.5), and a rule that leads to registered users lets nobody relay by it.
 func (c *Core) addLocation(now clock.Instant, rc *ResponseContext, rq *request, t Target, text []byte) {
 	uri := rq.uri
 	if text != nil {
@@ -20,6 +23,9 @@ func (c *Core) addLocation(now clock.Instant, rc *ResponseContext, rq *request, 
 			c.counts.BadTargets++
 			return
 		}
+	} else if uri.MAddr() != nil {
+		c.failed(rc, 403)
+		return
 	}
 	bindings, status := c.bindings(now, rc.snap, &uri)
 	if len(bindings) == 0 {

@@ -239,6 +239,20 @@ func TestCallsToRegisteredUsers(t *testing.T) {
 	d.relayed(list[1:], bobAt)
 }
 
+// §16.5: somebody's maddr makes the Request-URI its own only target, so nobody is
+// looked up; nor is the rule a way to that address.
+// Proves: TG-2
+func TestMaddrIsNotLookedUp(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, office)
+	d.registered(bobAt, "open", "sip:open@203.0.113.7")
+	in := func(params string) []sent {
+		return d.receive(aliceAt, d.compose("INVITE sip:open@example.org"+params+" SIP/2.0", "From: <sip:alice@example.org>;tag=a"))
+	}
+	d.refused(in(";maddr=203.0.113.9"), 403)
+	d.relayed(in(";maddr=192.0.2.1"), bobAt)
+}
+
 // §22.3: a caller is challenged with 407 without a trace, the credentials are
 // taken out, what the rule edits is edited, upstream too.
 func TestAnAuthenticatedCall(t *testing.T) {
