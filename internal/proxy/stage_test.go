@@ -24,6 +24,7 @@ type stage struct {
 	on   []siptest.Listener
 	n    int    // requests composed
 	call string // Call-ID of those that follow
+	conn uint32 // number of the connection that those come by, if it is one
 }
 
 // sent is one message that left.
@@ -102,7 +103,7 @@ func (s *stage) receiveOn(i int, from, wire string) []sent {
 	s.fx.Reset()
 	lent := []byte(wire)
 	s.Receive(s.now, lent, flow.Flow{
-		Local: s.on[i].Addr, Remote: netip.MustParseAddrPort(from), Listener: flow.Listener(i), Protocol: s.on[i].Protocol,
+		Local: s.on[i].Addr, Remote: netip.MustParseAddrPort(from), Listener: flow.Listener(i), Protocol: s.on[i].Protocol, Conn: s.conn,
 	}, &s.fx)
 	for i := range lent {
 		lent[i] = '#' // who kept it is found out
