@@ -9,12 +9,11 @@ import (
 	"strings"
 )
 
-// Algorithm is a digest algorithm of RFC 7616 §6.1 that this server speaks, in
-// the order in which it is offered.
+// Algorithm is a digest algorithm of RFC 7616 §6.1 that this server speaks.
 type Algorithm uint8
 
-// The algorithms, strongest support first (RFC 8760 §2.4: the server's order is
-// one of preference). NoAlgorithm is one that is not known.
+// The algorithms, the one with most support first. NoAlgorithm is one that is not
+// known.
 const (
 	NoAlgorithm Algorithm = iota
 	SHA256

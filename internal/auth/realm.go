@@ -25,8 +25,8 @@ type Hosts interface {
 // RealmConfig is a realm as it is configured.
 type RealmConfig struct {
 	Name       string        // the realm, a host name by preference (RFC 3261 §22.1)
-	Algorithms []Algorithm   // offered, in any order; none: SHA-256
-	AuthInt    bool          // offer qop auth-int too: the body is part of the digest
+	Algorithms []Algorithm   // offered, the most preferred first (RFC 8760 §2.4), each once; none: SHA-256
+	AuthInt    bool          // offer qop auth-int too, as the last choice: the body is part of the digest
 	NoQop      bool          // accept answers without qop (RFC 2069), each nonce once
 	ExactURI   bool          // the uri of the credentials must equal the Request-URI
 	Lifetime   time.Duration // of a nonce, 10s to 24h; 0: DefaultLifetime
@@ -89,7 +89,7 @@ func NewRealm(c RealmConfig, k *Keys) (*Realm, error) {
 	return r, nil
 }
 
-// offer sets the algorithms, in order of preference.
+// offer sets the algorithms.
 func (r *Realm) offer(algorithms []Algorithm) error {
 	if len(algorithms) == 0 {
 		algorithms = []Algorithm{SHA256}
@@ -98,9 +98,12 @@ func (r *Realm) offer(algorithms []Algorithm) error {
 		if a == NoAlgorithm || a >= numAlgorithms {
 			return errors.New("auth: unknown algorithm")
 		}
+		if r.offers(a) { // RFC 7616 §3.7: each challenge has another algorithm
+			return fmt.Errorf("auth: %s is offered twice", a)
+		}
 		r.offered |= 1 << a
 	}
-	r.algorithms = slices.Compact(slices.Sorted(slices.Values(algorithms)))
+	r.algorithms = slices.Clone(algorithms)
 	return nil
 }
 

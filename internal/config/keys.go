@@ -121,6 +121,7 @@ func (l *loader) hideSecrets(body *hclsyntax.Body) {
 				l.secretRanges = append(l.secretRanges, a.Expr.Range())
 			}
 		}
+		l.hideSecrets(b.Body)
 	}
 }
 

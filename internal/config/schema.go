@@ -89,12 +89,12 @@ var (
 		blocks: []*blockSpec{targetSpec, {name: "health", later: true}, {name: "eject", later: true}, {name: "failover", later: true}},
 	}
 
-	usersHTTPSpec = &blockSpec{name: "http", once: true, attrs: []attrSpec{{name: "url", required: true}, {name: "timeout"}, {name: "cache"}}}
+	usersHTTPSpec = &blockSpec{name: "http", once: true, attrs: []attrSpec{{name: "url", required: true}, {name: "token"}, {name: "ca"}, {name: "timeout"}, {name: "cache"}}}
 	usersSQLSpec  = &blockSpec{name: "sql", once: true, attrs: []attrSpec{{name: "url", later: true}, {name: "query", later: true}}}
 
 	usersSpec = &blockSpec{
 		name: "users", label: "name",
-		attrs:  []attrSpec{{name: "realm", required: true}, {name: "file"}, {name: "algorithms"}},
+		attrs:  []attrSpec{{name: "realm", required: true}, {name: "file"}, {name: "algorithms"}, {name: "qop"}},
 		blocks: []*blockSpec{usersHTTPSpec, usersSQLSpec},
 	}
 

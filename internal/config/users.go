@@ -2,6 +2,8 @@ package config
 
 import (
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -23,6 +25,8 @@ type Users struct {
 // HTTPUsers is an HTTP service that knows users.
 type HTTPUsers struct {
 	URL     string
+	Token   string        // shown to the service; "" for none
+	CA      string        // PEM of the authorities that count; "" for those of the system
 	Timeout time.Duration // 300ms
 	Cache   time.Duration // 60s: how long an answer is good
 }
@@ -46,6 +50,7 @@ func (l *loader) readUsers(file *block, server *block) {
 		l.realms[b.label] = r
 		u := Users{Realm: r}
 		l.realm(&u, b, shown)
+		l.quality(r, b)
 		l.userSource(&u, b, server)
 		l.config.Users = append(l.config.Users, u)
 		l.config.Snapshot.Program.Realms = append(l.config.Snapshot.Program.Realms, r)
@@ -105,12 +110,43 @@ func (l *loader) algorithms(b *block) []auth.Algorithm {
 			l.report(v.rng, didYouMeanOr(v.str, quoted(known)), "unknown algorithm %q", v.str)
 			continue
 		}
+		if slices.Contains(list, x) {
+			l.report(v.rng, "", "%s is offered twice", x)
+			continue
+		}
 		list = append(list, x)
 	}
 	if len(listOf(a.Expr)) == 0 {
 		l.report(a.Expr.Range(), allowedHere(quoted(known)), "algorithms is empty")
 	}
 	return list
+}
+
+// quality reads how answers are protected (RFC 7616 §3.3), "auth" unless the file
+// says otherwise. auth-int is offered last, wherever it stands.
+func (l *loader) quality(r *policy.Realm, b *block) {
+	a := b.attr("qop")
+	if a == nil {
+		return
+	}
+	known := []string{"auth", "auth-int", "none"}
+	basic := false
+	for _, v := range l.texts(a) {
+		switch v.str {
+		case "auth":
+			basic = true
+		case "auth-int":
+			r.AuthInt = true
+		case "none":
+			r.NoQop = true
+		default:
+			l.report(v.rng, didYouMeanOr(v.str, quoted(known)), "unknown qop %q", v.str)
+			return
+		}
+	}
+	if !basic {
+		l.report(a.Expr.Range(), `write qop = ["auth", …]`, "qop needs \"auth\": it is what every phone knows (RFC 3261 §22.4)")
+	}
 }
 
 // userSource reads where the users are.
@@ -151,6 +187,20 @@ func (l *loader) usersHTTP(b *block) *HTTPUsers {
 			l.report(rng, `as in "https://users.internal/ha1"`, "url needs an http or https URL")
 		}
 		h.URL = s
+	}
+	if s, rng, ok := l.constant(b.attr("token")); ok {
+		if s == "" || !oneLine(s) {
+			l.report(rng, "", "a token is one line of text")
+		}
+		h.Token = s
+	}
+	if a := b.attr("ca"); l.anchors(a) != nil {
+		s, _, _ := l.constant(a)
+		pem, _ := l.opts.ReadFile(l.fileName(s)) // anchors has just read it
+		h.CA = string(pem)
+		if !strings.HasPrefix(h.URL, "https:") {
+			l.report(a.NameRange, "", "ca is for an https URL")
+		}
 	}
 	if a := b.attr("timeout"); a != nil {
 		h.Timeout, _ = l.duration(a, 10*time.Millisecond, 5*time.Second, "")

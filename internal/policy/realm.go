@@ -5,12 +5,14 @@ import "viaduct/internal/auth"
 // Realm is a `users` block: whom a rule can ask for. Its passwords are elsewhere,
 // found by ID.
 type Realm struct {
-	Name       string // of the block
-	Realm      string // what a challenge shows (RFC 7616 §3.3)
-	Algorithms []auth.Algorithm
-	Domains    *Domains // whose users it holds: the domain that it is named like, else all of ours
-	Home       string   // that of them which a user is asserted in who claims none (RFC 3325); "" for none
-	ID         int      // index in Program.Realms
+	Name       string           // of the block
+	Realm      string           // what a challenge shows (RFC 7616 §3.3)
+	Algorithms []auth.Algorithm // offered, the most preferred first
+	AuthInt    bool             // qop auth-int is offered, too
+	NoQop      bool             // answers without qop are accepted
+	Domains    *Domains         // whose users it holds: the domain that it is named like, else all of ours
+	Home       string           // that of them which a user is asserted in who claims none (RFC 3325); "" for none
+	ID         int              // index in Program.Realms
 }
 
 // Authenticate is what a rule says of it.

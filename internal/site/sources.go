@@ -15,15 +15,17 @@ import (
 // description is all that the users of a realm are opened by: two equal ones are
 // the same source, before and after a reload.
 type description struct {
-	realm, file, url string
-	timeout, cache   time.Duration
-	sql              bool
+	realm, file    string
+	url, token, ca string
+	timeout, cache time.Duration
+	sql            bool
 }
 
 func describe(u *config.Users) description {
 	d := description{realm: u.Realm.Realm, file: u.File, sql: u.SQL}
 	if u.HTTP != nil {
-		d.url, d.timeout, d.cache = u.HTTP.URL, u.HTTP.Timeout, u.HTTP.Cache
+		d.url, d.token, d.ca = u.HTTP.URL, u.HTTP.Token, u.HTTP.CA
+		d.timeout, d.cache = u.HTTP.Timeout, u.HTTP.Cache
 	}
 	return d
 }
@@ -63,7 +65,9 @@ func (s *Site) Equip(cfg *config.Config) error {
 
 // realmOf is a users block as the verifier needs it.
 func realmOf(u *config.Users, snap *proxy.Snapshot, keys *auth.Keys) (*auth.Realm, error) {
-	c := auth.RealmConfig{Name: u.Realm.Realm, Algorithms: u.Realm.Algorithms, Own: snap.Domains}
+	c := auth.RealmConfig{
+		Name: u.Realm.Realm, Algorithms: u.Realm.Algorithms, AuthInt: u.Realm.AuthInt, NoQop: u.Realm.NoQop, Own: snap.Domains,
+	}
 	if u.Realm.Domains != nil {
 		c.Domains = u.Realm.Domains
 	}
@@ -97,7 +101,7 @@ func (s *Site) open(d *description) (*source, error) {
 		return &source{Users: file, run: file.Run, reload: file.Reload}, nil
 	case d.url != "":
 		web, err := users.NewHTTP(users.HTTPConfig{
-			URL: d.url, Realm: d.realm, Log: s.log, Limits: users.Limits{Timeout: d.timeout, Positive: d.cache},
+			URL: d.url, Realm: d.realm, Token: d.token, CA: d.ca, Log: s.log, Limits: users.Limits{Timeout: d.timeout, Kept: d.cache},
 		}, s.sink)
 		if err != nil {
 			return nil, err

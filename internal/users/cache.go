@@ -78,12 +78,12 @@ func (c *cache) put(now clock.Instant, user string, h *auth.HA1, a auth.Answer, 
 	case auth.Known:
 		c.unknown.remove(user)
 		e := c.known.entry(user, &c.stats.Evicted)
-		e.ha1, e.failed, e.until = h, false, now.Add(l.Positive)
+		e.ha1, e.failed, e.until = h, false, now.Add(l.Kept)
 		e.stale = e.until.Add(l.StaleFor)
 	case auth.Unknown:
 		c.known.remove(user)
 		e := c.unknown.entry(user, &c.stats.Evicted)
-		e.failed, e.until = false, now.Add(l.Negative)
+		e.failed, e.until = false, now.Add(l.Kept)
 	default:
 		e := c.known.peek(user)
 		if e == nil || now >= e.stale {

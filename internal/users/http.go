@@ -2,6 +2,8 @@ package users
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,8 +38,7 @@ type Limits struct {
 	Waiters   int           // requests that wait for one user; default 64
 	Flights   int           // HTTP requests at once; default 32
 	Timeout   time.Duration // for all of a question; default 500ms
-	Positive  time.Duration // how long a user is known; default 60s
-	Negative  time.Duration // how long it is known that there is none; default 10s
+	Kept      time.Duration // how long an answer is good, whether there is such a user or not: else the time would tell; default 60s
 	Failure   time.Duration // how long a failure is remembered; default 2s
 	StaleFor  time.Duration // how long a user stays known while the service fails; default 10m
 }
@@ -56,8 +57,7 @@ func (l Limits) withDefaults() Limits {
 		value time.Duration
 	}{
 		{&l.Timeout, 500 * time.Millisecond},
-		{&l.Positive, time.Minute},
-		{&l.Negative, 10 * time.Second},
+		{&l.Kept, time.Minute},
 		{&l.Failure, 2 * time.Second},
 		{&l.StaleFor, 10 * time.Minute},
 	} {
@@ -73,6 +73,7 @@ type HTTPConfig struct {
 	URL    string // of the service, http or https; realm and user are added to its query
 	Realm  string
 	Token  string // sent as "Authorization: Bearer"; "" for none
+	CA     string // PEM of the authorities that count with https; "" for those of the system
 	Limits Limits
 
 	Transport http.RoundTripper    // nil: one of its own
@@ -156,9 +157,14 @@ func NewHTTP(c HTTPConfig, sink Sink) (*HTTP, error) {
 		return http.ErrUseLastResponse // the service is where it was said to be
 	}}
 	if c.Transport == nil {
+		roots, err := rootsOf(c.CA)
+		if err != nil {
+			return nil, err
+		}
 		h.client.Transport = &http.Transport{
 			MaxConnsPerHost: h.limits.Flights, MaxIdleConnsPerHost: h.limits.Flights,
 			IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		}
 	}
 	h.cache = newCache(h.limits.Users)
@@ -166,6 +172,18 @@ func NewHTTP(c HTTPConfig, sink Sink) (*HTTP, error) {
 	h.flights = make(chan struct{}, h.limits.Flights)
 	h.life, h.end = context.WithCancel(context.Background())
 	return h, nil
+}
+
+// rootsOf reads authorities; nil stands for those of the system.
+func rootsOf(pem string) (*x509.CertPool, error) {
+	if pem == "" {
+		return nil, nil
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(pem)) {
+		return nil, errors.New("users: no certificate of an authority")
+	}
+	return roots, nil
 }
 
 // Find is auth.Users: a leaf read. After Ask, put the question to Ask.

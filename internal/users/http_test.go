@@ -164,7 +164,9 @@ func TestNotFoundMeansUnknown(t *testing.T) {
 			t.Errorf("heard %s", sink.of(1))
 		}
 		find(t, h, now(), "nobody", auth.Unknown)
-		time.Sleep(10 * time.Second)
+		time.Sleep(time.Minute - time.Nanosecond)
+		find(t, h, now(), "nobody", auth.Unknown)
+		time.Sleep(time.Nanosecond)
 		find(t, h, now(), "nobody", auth.Ask)
 		s.set(reply(200, body))
 		ask(t, h, "nobody", 2)
@@ -174,6 +176,35 @@ func TestNotFoundMeansUnknown(t *testing.T) {
 		ask(t, h, "nobody", 3)
 		find(t, h, now(), "nobody", auth.Unknown)
 	})
+}
+
+// A request for a user that has to be asked for takes longer than for one that is
+// known. That must not tell who exists.
+// Proves: AU-4
+func TestTheCacheDoesNotTellWhoExists(t *testing.T) {
+	t.Parallel()
+	for _, kept := range []time.Duration{time.Second, time.Minute, time.Hour} {
+		run(t, Limits{Kept: kept}, func(t *testing.T, h *HTTP, s *service, _ *heard, now func() clock.Instant) {
+			s.set(func(r *http.Request) (*http.Response, error) {
+				if r.URL.Query().Get("user") == "alice" {
+					return reply(200, body)(r)
+				}
+				return reply(404, "")(r)
+			})
+			for n := range uint64(3) {
+				ask(t, h, "alice", 2*n)
+				ask(t, h, "nobody", 2*n+1)
+				for _, after := range []time.Duration{0, kept / 2, kept/2 - 1, 1} {
+					time.Sleep(after)
+					_, known := h.Find(now(), []byte("alice"))
+					_, unknown := h.Find(now(), []byte("nobody"))
+					if (known == auth.Ask) != (unknown == auth.Ask) || (known == auth.Ask) != (after == 1) {
+						t.Errorf("kept %v, the user who exists gets %d, the other %d", kept, known, unknown)
+					}
+				}
+			}
+		})
+	}
 }
 
 func TestWhatIsNoAnswerIsAFailure(t *testing.T) {
