@@ -2,7 +2,8 @@
 # How much bad peers cost the others:
 #
 #   - the time from INVITE to 180 of calls whose peers are well: in quiet, beside
-#     names that no DNS server answers for, beside 20 TCP peers that never read
+#     names that no DNS server answers for, beside 20 TCP peers that never read, beside
+#     5,000 TCP connections that have sent half a message
 #   - the same of calls whose first target refuses, is mute, or cannot be found
 #   - calls by TLS while the server's certificate is exchanged: none may be lost
 #

@@ -214,8 +214,8 @@ func percentiles(name string, times []time.Duration) string {
 }
 
 // The time from INVITE to 180 of calls whose peers are well, in quiet, beside
-// calls to names that no DNS server answers for, and beside calls to 20 peers on
-// TCP that never read.
+// calls to names that no DNS server answers for, beside calls to 20 peers on
+// TCP that never read, and beside 5,000 connections that have sent half a message.
 func TestMeasureCallsBesideBadPeers(t *testing.T) {
 	n := measured(t)
 	at := network(t)
@@ -235,6 +235,10 @@ server {
 }
 listen "udp" { address = "%[2]s:5060" }
 listen "tcp" { address = "%[2]s:5060" }
+rule "options" {
+  when  = method == OPTIONS
+  reply = "200"
+}
 rule "names" {
   when = dest.user == "name"
   send = "sip:h${hash(call_id) %% 100000}.example.test"
@@ -266,8 +270,59 @@ rule "all" { send = "sip:bob@%[3]s:5070" }
 		close(stop)
 		<-stopped
 	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	open := halfSent(t, at(1)+":5060", 5000)
+	go func() {
+		trickle(open, stop)
+		close(stopped)
+	}()
+	until(t, "connections", func() bool { return s.sum(t, "viaduct_connections", "") >= 5000 })
+	report = append(report, percentiles("beside 5,000 connections half through", well.measure(t, "half", n)))
+	if left := s.sum(t, "viaduct_connections", ""); left == 0 {
+		t.Error("no such connection is left")
+	}
+	close(stop)
+	<-stopped
 	report = append(report, percentiles("quiet again", well.measure(t, "again", n)))
 	t.Logf("INVITE to 180 of %d calls, %d a second:\n%s", n, perSecond, strings.Join(report, "\n"))
+}
+
+// halfSent opens n connections to addr, each of which asks a question, so that it is
+// no stranger, and sends half an INVITE then.
+func halfSent(t *testing.T, addr string, n int) []net.Conn {
+	t.Helper()
+	const options = "OPTIONS sip:calls.test SIP/2.0\r\nVia: SIP/2.0/TCP half.test;branch=z9hG4bK%[1]d\r\nMax-Forwards: 70\r\n" +
+		"From: <sip:half@calls.test>;tag=%[1]d\r\nTo: <sip:calls.test>\r\nCall-ID: half-%[1]d\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+	open := make([]net.Conn, n)
+	for i := range open {
+		conn, err := net.Dial("tcp4", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() }) // half is all there is
+		if _, err := fmt.Fprintf(conn, options+"INVITE sip:bob@calls.test SIP/2.0\r\nVia: SIP/2.0/TCP half.test", i); err != nil {
+			t.Fatal(err)
+		}
+		open[i] = conn
+	}
+	return open
+}
+
+// trickle sends a byte on each connection in turn, 2,000 a second, until stop is closed.
+func trickle(open []net.Conn, stop <-chan struct{}) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for at := 0; ; {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+		}
+		for range 20 {
+			_, _ = open[at].Write([]byte("x")) // what takes too long is cut, which is the server's right
+			at = (at + 1) % len(open)
+		}
+	}
 }
 
 // neverReads accepts connections at addr and reads nothing of them. The kernel
