@@ -277,7 +277,7 @@ func TestStreamTakesLargeMessages(t *testing.T) {
 	}
 }
 
-// Proves: TP-8
+// Proves: OB-11, TP-8
 func TestStreamAnswersPings(t *testing.T) {
 	t.Parallel()
 	h := newHall(t, StreamLimits{}, nil)

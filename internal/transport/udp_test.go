@@ -236,7 +236,7 @@ func TestKeepalivesAreDroppedInSilence(t *testing.T) {
 	}
 }
 
-// Proves: OB-18, TP-9
+// Proves: OB-11, OB-18, TP-9
 func TestSTUNIsAnsweredFromTheSamePort(t *testing.T) {
 	for _, bind := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::]:0"} {
 		t.Run(bind, func(t *testing.T) {
