@@ -1,6 +1,8 @@
 package proxy_test
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -222,4 +224,133 @@ func TestAuthenticationComesAfterTheChecksAndBeforeTheSearch(t *testing.T) {
 	g.refused(g.receive(aliceAt, g.compose("INVITE mailto:bob@example.org SIP/2.0", fromAlice)), 416)
 	challenge := g.refused(g.call(), 407) // whether bob is there is not told
 	g.refused(g.call(g.answerTo(challenge, "alice", "secret")), 480)
+}
+
+// A user who does not exist, a wrong password, and one that cannot be told from
+// them, read alike to the byte, whether the users are at hand or have to be asked
+// for: the same messages in the same order.
+// Proves: AU-4
+func TestAnUnknownUserReadsLikeAWrongPassword(t *testing.T) {
+	t.Parallel()
+	unlike := regexp.MustCompile(`nonce="[^"]*"|z9hG4bK-[0-9]*|tag=[^;\r\n]*|mallo|alice`)
+	for _, asked := range []bool{false, true} {
+		for _, method := range []string{"INVITE", "REGISTER", "MESSAGE"} {
+			var told []string
+			for _, c := range [][2]string{{"alice", "wrong"}, {"mallo", "secret"}, {"mallo", "wrong"}} {
+				g := newGate(t, strings.Replace(oneRealm, `rule "calls"`, "rule \"register\" {\n  when = method == REGISTER\n  authenticate = users.staff\n  register {}\n}\nrule \"calls\"", 1))
+				source := g.sources["example.org"]
+				uri, who, header := "sip:bob@example.org", "From: <sip:alice@example.org>;tag=a", "Proxy-Authorization"
+				lines := []string{who, atAlice}
+				if method == "REGISTER" {
+					uri, header = "sip:example.org", "Authorization"
+					lines = append(lines, "To: <sip:"+c[0]+"@example.org>")
+				}
+				start := method + " " + uri + " SIP/2.0"
+				challenge := g.one(g.receive(aliceAt, g.compose(start, lines...)))
+				lines = append(lines, g.answerFor(challenge, header, c[0], c[1], method, uri))
+				if asked {
+					source.answer = auth.Ask
+				}
+				request := g.compose(start, lines...)
+				all := g.receive(aliceAt, request)
+				if asked {
+					ask := g.asked()
+					all = append(all, g.pass(200*time.Millisecond)...)
+					source.answer = auth.Known
+					all = append(all, g.told(ask)...)
+				}
+				all = append(all, g.pass(3*time.Second)...)
+				var text strings.Builder
+				for _, x := range all {
+					text.WriteString(x.hop.String() + "\n" + unlike.ReplaceAllString(x.Wire, "") + "\n")
+				}
+				if source.looks == 0 {
+					t.Errorf("%s %s was not looked up", method, c[0])
+				}
+				told = append(told, fmt.Sprint(text.String(), " looks ", source.looks))
+			}
+			if told[0] != told[1] || told[0] != told[2] || !strings.Contains(told[0], "SIP/2.0 40") {
+				t.Errorf("%s, asked %v: a wrong password reads\n%s\nan unknown user\n%s", method, asked, told[0], told[1])
+			}
+		}
+	}
+}
+
+// Credentials that cannot be read are told so (400), whatever is wrong; what is of
+// no realm of ours is challenged. Neither leaves a trace, changes a binding, nor
+// reaches the next hop.
+// Proves: AU-15, AU-16
+func TestMalformedCredentialsChangeNothing(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"INVITE", "REGISTER"} {
+		g := newGate(t, strings.Replace(oneRealm, `rule "calls"`, "rule \"register\" {\n  when = method == REGISTER\n  authenticate = users.staff\n  register {}\n}\nrule \"calls\"", 1))
+		g.snap.Directory = newDesk(t, office).snap.Directory
+		uri, header, refused := "sip:bob@example.org", "Proxy-Authorization", 407
+		if method == "REGISTER" {
+			uri, header, refused = "sip:example.org", "Authorization", 401
+		}
+		start := method + " " + uri + " SIP/2.0"
+		base := []string{fromAlice, atAlice, "To: <sip:alice@example.org>"}
+		challenge := g.refused(g.receive(aliceAt, g.compose(start, base...)), refused)
+		good := g.answerFor(challenge, header, "alice", "secret", method, uri)
+		change := func(old, new string) string {
+			if !strings.Contains(good, old) {
+				t.Fatalf("%q is not in %q", old, good)
+			}
+			return strings.Replace(good, old, new, 1)
+		}
+		for _, c := range []struct {
+			line string
+			want int
+		}{
+			{header + ": ", refused},
+			{header + ":", refused},
+			{header + ": Digest", refused},
+			{header + ": Digest ,,,", refused},
+			{header + ": \x01", refused},
+			{header + ": Digest " + strings.Repeat("a", 5000), refused},
+			{header + ": Digest realm=\"example.org", refused}, // no end of the realm: whose it is cannot be told
+			{header + ": Digest realm=\"example.org\"", 400},
+			{header + ": Digest realm=\"example.org\" username", 400},
+			{change(`username="alice", `, ""), 400},
+			{change(`username="alice"`, `username=""`), 400},
+			{change(`username="alice"`, `username="alice", username="bob"`), 400},
+			{change(`username="alice"`, `username="alice", username*=UTF-8''alice`), 400},
+			{change(`username="alice"`, `username*=latin-1''alice`), 400},
+			{change(`username="alice"`, `username*=UTF-8''al%ff`), 400},
+			{change(`username="alice"`, `username="`+strings.Repeat("a", 300)+`"`), 400},
+			{change(`nc=00000001`, `nc=1`), 400},
+			{change(`nc=00000001`, `nc=00000000`), 400},
+			{change(`nc=00000001`, `nc=0000000g`), 400},
+			{change(`nc=00000001, `, ``), 400},
+			{change(`cnonce="abc", `, ``), 400},
+			{change(`uri="`+uri+`"`, `uri=""`), 400},
+			{change(`uri="`+uri+`"`, `uri="sip:elsewhere.example.com"`), 400},
+			{change(`response="`, `response="0`), 400},
+			{change(`realm="example.org"`, `realm="example.org", realm="x"`), 400},
+			{change(`qop=auth`, `qop=auth, x`), 400},
+			{change(`qop=auth`, `qop=auth,, x=y`), 400},
+			{change(`qop=auth`, `userhash=maybe, qop=auth`), 400},
+			{good + strings.Repeat(`, x=y`, 40), 400},
+			{change(`algorithm=MD5`, `algorithm=TOKEN`), refused},
+			{change(`qop=auth`, `qop=token`), refused},
+			{change(`realm="example.org"`, `realm="EXAMPLE.org"`), refused},
+			{change("Digest ", "NTLM "), refused},
+		} {
+			x := g.one(g.receive(aliceAt, g.compose(start, append(slices.Clone(base), c.line)...)))
+			if x.Status != c.want || c.want == 400 && (x.Reason == "" || x.Has("www-authenticate") || x.Has("proxy-authenticate")) {
+				t.Errorf("%.120q: got %d %s, want %d", c.line, x.Status, x.Reason, c.want)
+			}
+			if !g.core.Idle() {
+				t.Fatalf("%q left %+v", c.line, g.core.Stats())
+			}
+		}
+		if n := g.snap.Directory.Stats().Bindings; n != 0 {
+			t.Errorf("%d bindings", n)
+		}
+		// All that has not used the credentials up.
+		if x := g.one(g.receive(aliceAt, g.compose(start, append(slices.Clone(base), good)...))); x.IsRequest() != (method == "INVITE") || x.Status >= 300 {
+			t.Errorf("the right ones after that: %s", what(x))
+		}
+	}
 }
