@@ -450,6 +450,32 @@ rule "bob" { send = "sip:203.0.113.7" }
 	s.relayed(s.receive(trustedAt, s.compose("INVITE sip:+31@example.net SIP/2.0", "Route: <sip:203.0.113.40;lr>", "Call-ID: t")), trunk)
 }
 
+// On loopback the port tells a gateway from the phones beside it.
+// Proves: RR-12
+func TestGroupOnLoopback(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `
+group "trunk" {
+  target "sip:127.0.0.1:5090" {}
+}
+rule "out" {
+  when = dest.user == "out"
+  send = group.trunk
+}
+rule "all" { send = request_uri }
+`, udp("127.0.0.1:5060"))
+	const alice, bob, trunk = "127.0.0.1:5080", "127.0.0.1:5070", "127.0.0.1:5090"
+	call := s.establish(alice, bob, "sip:bob@"+bob)
+	s.relayed(s.receive(alice, call.within(s, "INFO")), bob)
+	s.refused(s.receive(alice, call.to(s, "INVITE", "sip:+1900@"+trunk)), 403)
+	s.call = "out"
+	out := s.establish(alice, trunk, "sip:out@127.0.0.1:5060")
+	s.relayed(s.receive(alice, out.ack(s)), trunk)
+	s.call = "in"
+	in := s.establish(trunk, bob, "sip:bob@"+bob)
+	s.relayed(s.receive(bob, in.back(s, "BYE")), trunk)
+}
+
 // Proves: RR-1, RR-9, RR-11, RR-16
 func TestWhatIsRecordRouted(t *testing.T) {
 	t.Parallel()

@@ -156,7 +156,7 @@ func (c *Core) instead(rc *ResponseContext, e *edits, hop flow.Hop) netip.AddrPo
 		q.Transport = flow.ParseProtocol(word)
 	}
 	protocol, to, numeric := q.Numeric()
-	if !numeric || protocol != hop.Protocol || !rc.snap.mayReach(to) || !rc.mayReach(to.Addr()) {
+	if !numeric || protocol != hop.Protocol || !rc.snap.mayReach(to) || !rc.mayReach(to) {
 		return netip.AddrPort{}
 	}
 	return to

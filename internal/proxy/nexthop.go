@@ -41,7 +41,7 @@ func (c *Core) permit(rc *ResponseContext, arrival flow.Flow, hop flow.Hop) (flo
 	switch {
 	case hop.Local.Addr().IsUnspecified(): // no route, so there is no address to show (§18.1.1)
 		return hop, 503
-	case rc.rule == nil && !rc.mayReach(hop.Remote.Addr()) && !rc.snap.trusts(arrival.Listener, arrival.Remote):
+	case rc.rule == nil && !rc.mayReach(hop.Remote) && !rc.snap.trusts(arrival.Listener, arrival.Remote):
 		return hop, 403
 	}
 	return hop, 0
@@ -51,8 +51,8 @@ func (c *Core) permit(rc *ResponseContext, arrival flow.Flow, hop flow.Hop) (flo
 // a cookie that was made for a call to or from that group (seams.md §3): one
 // legal call is no ticket to the trunk. Those who may pre-load a Route have that
 // ticket already.
-func (rc *ResponseContext) mayReach(a netip.Addr) bool {
-	marks := rc.snap.groupsOf[a]
+func (rc *ResponseContext) mayReach(a netip.AddrPort) bool {
+	marks := rc.snap.groupsOf[targetPlace(a)]
 	for _, m := range marks {
 		if m == rc.dialog.targetGroup || m == rc.dialog.sourceGroup {
 			return true

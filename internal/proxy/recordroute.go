@@ -52,10 +52,10 @@ func (c *Core) recordRoute(rc *ResponseContext, e *edits, m *sip.Message, t *Tar
 	s, arrival, secure := rc.snap, e.arrival, e.showsSIPS()
 	k := cookie{rule: rc.dialog.rule, targetGroup: rc.dialog.targetGroup, sourceGroup: rc.dialog.sourceGroup}
 	if rc.rule != nil {
-		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark, sourceGroup: s.markOf(arrival.Remote.Addr())}
+		k = cookie{rule: rc.rule.Hash, targetGroup: t.mark, sourceGroup: s.markOf(arrival.Remote)}
 	}
 	if k.targetGroup == 0 { // reached by its address, which a rule or a trusted Route allowed
-		k.targetGroup = s.markOf(hop.Remote.Addr())
+		k.targetGroup = s.markOf(hop.Remote)
 	}
 	caller := callerFlow(m, arrival)
 	if arrival.Listener == hop.Listener && !caller.IsValid() && !t.direct && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {

@@ -43,7 +43,7 @@ type Snapshot struct {
 	Known          Names               // what is known of names; nil: nothing ever is
 
 	speaks   resolve.Set             // set by Prepare: what can be sent by
-	groupsOf map[netip.Addr][]uint16 // set by Prepare: the groups that an address is a target of
+	groupsOf map[netip.AddrPort][]uint16 // set by Prepare: the groups that a place is a target of
 }
 
 // Listener is one configured listener as the core sees it.
@@ -139,7 +139,7 @@ func (s *Snapshot) Prepare() {
 			s.speaks = s.speaks.With(l.Protocol, l.Bind.Addr())
 		}
 	}
-	s.groupsOf = map[netip.Addr][]uint16{}
+	s.groupsOf = map[netip.AddrPort][]uint16{}
 	for g := range s.Program.Groups {
 		s.addGroup(g)
 	}
@@ -154,16 +154,36 @@ func (s *Snapshot) addGroup(g *policy.Group) {
 		if err != nil {
 			continue
 		}
-		if a, ok := uri.Addr(); ok && !slices.Contains(s.groupsOf[a.Unmap()], mark) {
-			s.groupsOf[a.Unmap()] = append(s.groupsOf[a.Unmap()], mark)
+		a, ok := uri.Addr()
+		if !ok {
+			continue
+		}
+		port := uri.Port
+		if port == 0 {
+			port = flow.ParseProtocol(uri.Transport()).DefaultPort()
+		}
+		at := targetPlace(netip.AddrPortFrom(a, port))
+		if !slices.Contains(s.groupsOf[at], mark) {
+			s.groupsOf[at] = append(s.groupsOf[at], mark)
 		}
 	}
 }
 
+// targetPlace is what a target of a group is known by inside a dialog: its address,
+// whatever port it calls from or has in its Contact. On loopback other programs of
+// the machine have the same address, and the port is what tells them apart.
+func targetPlace(a netip.AddrPort) netip.AddrPort {
+	addr := a.Addr().Unmap()
+	if addr.IsLoopback() {
+		return netip.AddrPortFrom(addr, a.Port())
+	}
+	return netip.AddrPortFrom(addr, 0)
+}
+
 // markOf is the mark of a group that has a as a target, 0 for none. Of several
 // any will do: ResponseContext.mayReach asks for one of them.
-func (s *Snapshot) markOf(a netip.Addr) uint16 {
-	if marks := s.groupsOf[a.Unmap()]; len(marks) > 0 {
+func (s *Snapshot) markOf(a netip.AddrPort) uint16 {
+	if marks := s.groupsOf[targetPlace(a)]; len(marks) > 0 {
 		return marks[0]
 	}
 	return 0
