@@ -34,14 +34,14 @@ func (w *worker) keepOpen(k *registrar.Keepalives) {
 	})
 }
 
-// options asks a phone whether it is there. Its answer belongs to no transaction;
-// that it came has kept the flow open.
+// options asks a phone whether it is there. Its answer belongs to no transaction, and
+// the core only counts it; that it came has kept the flow open.
 func (w *worker) options(hop *flow.Hop, b *location.Binding) {
 	word := []byte(rand.Text())
 	sentBy := w.inForce.snapshot.AppendSentBy(nil, hop)
 	o := registrar.Options{
 		Protocol: hop.Protocol, SentBy: sentBy, CallID: word, Tag: word[:10],
-		Branch: append([]byte("z9hG4bK"), word...), From: append([]byte("sip:"), sentBy...),
+		Branch: append([]byte(registrar.OptionsBranch), word...), From: append([]byte("sip:"), sentBy...),
 	}
 	w.fx.Send(*hop, w.fx.Commit(registrar.AppendOptions(w.fx.Begin(1024), b, &o)), 0)
 }

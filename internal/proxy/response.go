@@ -1,8 +1,11 @@
 package proxy
 
 import (
+	"bytes"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
+	"viaduct/internal/registrar"
 	"viaduct/internal/transaction"
 	"viaduct/sip"
 )
@@ -18,6 +21,10 @@ func (c *Core) response(now clock.Instant, m *sip.Message, at *Place, s *Snapsho
 	}
 	if c.ownStateless(m, v) {
 		c.forwardResponse(now, m, s, fx)
+		return
+	}
+	if bytes.HasPrefix(v.Branch, []byte(registrar.OptionsBranch)) && onlyOne(m, sip.Via) {
+		c.counts.Alive++
 		return
 	}
 	if !at.ours {

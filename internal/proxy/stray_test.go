@@ -4,6 +4,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"viaduct/internal/flow"
+	"viaduct/internal/location"
+	"viaduct/internal/proxy"
+	"viaduct/internal/registrar"
+	"viaduct/internal/siptest"
 )
 
 const toBob = `rule "all" { send = "sip:203.0.113.7" }`
@@ -61,5 +67,24 @@ func TestFailureWithoutViaBelow(t *testing.T) {
 	busy := strings.Replace(answer(x, "486 Busy Here"), "Via: SIP/2.0/UDP 198.51.100.5:5060;branch=z9hG4bK-1\r\n", "", 1)
 	if got := s.refused(s.receive(bobAt, busy), 486); len(got.All("Via")) != 1 {
 		t.Errorf("the Vias: %q", got.All("Via"))
+	}
+}
+
+// What a phone answers to the OPTIONS that keeps its flow open is no stray, and goes
+// nowhere, also where strays are let through.
+func TestAnswersToKeepalives(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, "server {\n  domains = [\"example.org\"]\n  stray_responses = \"forward\"\n}\n"+toBob)
+	b := location.Binding{Contact: []byte("sip:bob@10.0.0.9")}
+	wire := registrar.AppendOptions(nil, &b, &registrar.Options{
+		Protocol: flow.UDP, SentBy: []byte(proxyAt), Branch: []byte(registrar.OptionsBranch + "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+		Tag: []byte("t"), CallID: []byte("c"), From: []byte("sip:" + proxyAt),
+	})
+	for _, status := range []string{"200 OK", "404 Not Found", "481 No"} {
+		s.silent(s.receive(bobAt, answer(sent{Message: siptest.ReadMessage(wire)}, status)))
+	}
+	n := s.core.Stats()
+	if n.Alive != 3 || n.Dropped[proxy.DropStray] != 0 {
+		t.Errorf("%d answers, %d strays", n.Alive, n.Dropped[proxy.DropStray])
 	}
 }

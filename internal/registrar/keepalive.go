@@ -64,11 +64,15 @@ func share(elapsed time.Duration) location.Share {
 	return location.Share(part)
 }
 
+// OptionsBranch begins the branch of an OPTIONS that keeps a flow open. No branch of
+// a transaction begins so.
+const OptionsBranch = "z9hG4bKalive."
+
 // Options says how an OPTIONS that keeps a flow open shows its sender.
 type Options struct {
 	Protocol flow.Protocol
 	SentBy   []byte // host[:port] of our Via
-	Branch   []byte
+	Branch   []byte // from OptionsBranch on
 	Tag      []byte // of From
 	CallID   []byte
 	From     []byte // URI
