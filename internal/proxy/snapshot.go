@@ -42,7 +42,7 @@ type Snapshot struct {
 	GRUUs          *registrar.Keys     // nil: no temporary GRUUs
 	Known          Names               // what is known of names; nil: nothing ever is
 
-	speaks   resolve.Set             // set by Prepare: what can be sent by
+	speaks   resolve.Set                 // set by Prepare: what can be sent by
 	groupsOf map[netip.AddrPort][]uint16 // set by Prepare: the groups that a place is a target of
 }
 
