@@ -35,11 +35,14 @@ func (r *Registrar) reach(c *contact, s *Settings) (from flow.Flow, flags locati
 // behindNAT reports whether a contact is not where its Contact says, so that it is
 // reached by the flow alone that it opened. As for a caller (RFC 3581 §3, §4): its
 // address is not the source's, or its port is not and it asked for symmetric
-// responses. Four things differ from that:
+// responses. Five things differ from that:
 //
 //   - on loopback there is no NAT: programs of one machine register for each other;
 //   - a WebSocket client, and one whose host is of the domain that never exists
 //     (RFC 7118 §5, RFC 2606 §2), has no address of its own;
+//   - a client on TLS whose Contact is the address it calls from could not prove that
+//     address if it were called there; its connection is the way to it (RFC 3261
+//     §26.3.2.1, RFC 5630 §7);
 //   - the port of a stream's client says nothing: it was made for this connection;
 //   - a public address under a Via that tells the true source was meant: somebody
 //     registers another place, such as a gateway.
@@ -59,6 +62,9 @@ func (r *Registrar) behindNAT(u *sip.URI) bool {
 		return bytes.HasSuffix(bytes.TrimSuffix(host, []byte(".")), []byte(".invalid"))
 	}
 	source, addr := r.from.Remote.Addr().Unmap(), addr.Unmap()
+	if r.from.Protocol == flow.TLS && addr == source {
+		return true
+	}
 	via, err := r.m.TopVia()
 	if err != nil || source.IsLoopback() && addr.IsLoopback() {
 		return false

@@ -59,6 +59,18 @@ gone tcp 192.0.2.10:40001 7
 show sip:pbx@example.com
   sip:pbx@192.0.2.10;transport=tcp q=1000
 
+# Neither is a client on TLS called anywhere but on its connection, unless it has a name.
+from tls 192.0.2.10:40003 10
+> REGISTER sip:example.com
+> To: <sip:desk@example.com>
+> Contact: <sip:desk@192.0.2.10:5061;transport=tls>, <sip:desk@phone.example.com;transport=tls>
+< 200 OK
+< Contact: <sip:desk@phone.example.com;transport=tls>;expires=3600
+< Contact: <sip:desk@192.0.2.10:5061;transport=tls>;expires=3600
+show sip:desk@example.com
+  sip:desk@phone.example.com;transport=tls q=1000 flow=tls 192.0.2.10:40003
+  sip:desk@192.0.2.10:5061;transport=tls q=1000 flow=tls 192.0.2.10:40003 nat
+
 # WebSocket clients have no address.
 from ws 192.0.2.10:40002 8
 > REGISTER sip:example.com
