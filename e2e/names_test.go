@@ -41,6 +41,12 @@ ns A 127.0.0.1
 // listens.
 func nameServer(t *testing.T, addr, zone string) string {
 	t.Helper()
+	return nameServerBy(t, exec.Command, addr, zone)
+}
+
+// nameServerBy is nameServer with how programs are run there.
+func nameServerBy(t *testing.T, command func(name string, args ...string) *exec.Cmd, addr, zone string) string {
+	t.Helper()
 	program, err := exec.LookPath("nsd")
 	if err != nil {
 		if program, err = exec.LookPath("/usr/sbin/nsd"); err != nil { // not in everybody's PATH
@@ -73,7 +79,7 @@ zone:
 		}
 	}
 	var out transcript
-	nsd := exec.Command(program, "-d", "-c", filepath.Join(dir, "nsd.conf"))
+	nsd := command(program, "-d", "-c", filepath.Join(dir, "nsd.conf"))
 	nsd.Stdout, nsd.Stderr = &out, &out
 	nsd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := nsd.Start(); err != nil {
@@ -88,7 +94,7 @@ zone:
 	})
 	server := addr + ":5353"
 	until(t, "nsd", func() bool { // its port is taken before it answers
-		return exec.Command(binary, "dns", "sip:ns.example.test:5060", "--resolver", server).Run() == nil
+		return command(binary, "dns", "sip:ns.example.test:5060", "--resolver", server).Run() == nil
 	})
 	return server
 }

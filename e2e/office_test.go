@@ -93,7 +93,8 @@ func namespace(t *testing.T) (pid int) {
 }
 
 // open starts a server at the first address of a network of its own, with
-// users. What rules says stands before its other rules.
+// users. What rules says stands before its other rules; {server} in it is that
+// address.
 func open(t *testing.T, rules string) *office {
 	t.Helper()
 	o := &office{hub: namespace(t), n: offices.Add(1), runtime: t.TempDir()}
@@ -108,7 +109,7 @@ func open(t *testing.T, rules string) *office {
 			t.Fatalf("viaduct user add: %v\n%s", err, out)
 		}
 	}
-	o.file = configure(t, officeHCL, o.at(1), t.TempDir(), users, rules, o.n)
+	o.file = configure(t, officeHCL, o.at(1), t.TempDir(), users, strings.ReplaceAll(rules, "{server}", o.at(1)), o.n)
 	o.run(t)
 	return o
 }

@@ -205,10 +205,17 @@ ctrl_tcp_listen %[1]s:4444
 func (o *office) linphone(t *testing.T, hertz float64, user, transport string) *phone {
 	t.Helper()
 	pid, addr := o.machine(t)
+	return o.newLinphone(t, pid, addr, hertz, user, transport, "")
+}
+
+// newLinphone is linphone at an address of the namespace of a process, with more
+// lines of its section [sip].
+func (o *office) newLinphone(t *testing.T, pid int, addr string, hertz float64, user, transport, extra string) *phone {
+	t.Helper()
 	p := &phone{dialect: linphoneWords, dir: t.TempDir(), hertz: hertz}
-	ports := map[string]int{"udp": 0, "tcp": 0, transport: 5060}
+	ports := map[string]int{"udp": 0, "tcp": 0, "tls": 0, transport: 5060}
 	rc := filepath.Join(p.dir, "rc")
-	text := fmt.Sprintf(linphoneConfig, addr, ports["udp"], ports["tcp"], o.at(1), transport, user, password(user), realm)
+	text := fmt.Sprintf(linphoneConfig, addr, ports["udp"], ports["tcp"], o.at(1), transport, user, password(user), realm, ports["tls"], extra)
 	if err := os.WriteFile(rc, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -268,11 +275,11 @@ const linphoneConfig = `[sip]
 bind_address=%[1]s
 sip_port=%[2]d
 sip_tcp_port=%[3]d
-sip_tls_port=0
+sip_tls_port=%[9]d
 default_proxy=0
 guess_hostname=1
 use_ipv6=0
-[rtp]
+%[10]s[rtp]
 audio_rtp_port=-1
 [net]
 dns_srv_enabled=0
