@@ -303,6 +303,9 @@ func halfSent(t *testing.T, addr string, n int) []net.Conn {
 		if _, err := fmt.Fprintf(conn, options+"INVITE sip:bob@calls.test SIP/2.0\r\nVia: SIP/2.0/TCP half.test", i); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := conn.Read(make([]byte, 1024)); err != nil { // of strangers only some are kept
+			t.Fatal(err)
+		}
 		open[i] = conn
 	}
 	return open
