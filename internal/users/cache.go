@@ -25,14 +25,13 @@ type CacheStats struct {
 	Known, Unknown                            int
 }
 
-// item is what is known of a user. ha1 is nil when the service had said that
-// there is none, or had not answered.
+// item is what is known of a user.
 type item struct {
 	user       string
-	ha1        *auth.HA1
+	ha1        *auth.HA1     // nil: the service has said that there is none, or nothing yet
 	failed     bool          // the service did not answer the last time
 	until      clock.Instant // as long as this is the answer
-	stale      clock.Instant // as long as ha1 serves when the service does not answer
+	stale      clock.Instant // as long as what it said before serves when it does not answer
 	prev, next *item
 }
 
@@ -55,22 +54,30 @@ func (c *cache) find(now clock.Instant, user []byte) (*auth.HA1, auth.Answer) {
 	case e == nil || now >= e.until:
 		c.stats.Misses++
 		return nil, auth.Ask
-	case e.failed && e.ha1 != nil && now < e.stale:
+	case e.failed && now < e.stale:
 		c.stats.Stales++
-		return e.ha1, auth.Known
 	case e.failed:
 		c.stats.Failures++
 		return nil, auth.Failed
 	case e.ha1 == nil:
 		c.stats.Negatives++
+	default:
+		c.stats.Hits++
+	}
+	return e.said()
+}
+
+// said is what the service has said of the user, when it has answered.
+func (e *item) said() (*auth.HA1, auth.Answer) {
+	if e.ha1 == nil {
 		return nil, auth.Unknown
 	}
-	c.stats.Hits++
 	return e.ha1, auth.Known
 }
 
-// put keeps an answer and returns what those who wait are told: of a user that was
-// known, a service that fails now changes nothing for a while.
+// put keeps an answer and returns what those who wait are told: of a user it was
+// asked for before, a service that fails now changes nothing for a while, whether
+// there is one or not: else its failure would tell who exists.
 func (c *cache) put(now clock.Instant, user string, h *auth.HA1, a auth.Answer, l *Limits) (*auth.HA1, auth.Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,6 +91,7 @@ func (c *cache) put(now clock.Instant, user string, h *auth.HA1, a auth.Answer, 
 		c.known.remove(user)
 		e := c.unknown.entry(user, &c.stats.Evicted)
 		e.failed, e.until = false, now.Add(l.Kept)
+		e.stale = e.until.Add(l.StaleFor)
 	default:
 		e := c.known.peek(user)
 		if e == nil || now >= e.stale {
@@ -91,8 +99,8 @@ func (c *cache) put(now clock.Instant, user string, h *auth.HA1, a auth.Answer, 
 			e = c.unknown.entry(user, &c.stats.Evicted)
 		}
 		e.failed, e.until = true, now.Add(l.Failure)
-		if e.ha1 != nil {
-			return e.ha1, auth.Known
+		if now < e.stale {
+			return e.said()
 		}
 	}
 	return h, a

@@ -40,7 +40,7 @@ type Limits struct {
 	Timeout   time.Duration // for all of a question; default 500ms
 	Kept      time.Duration // how long an answer is good, whether there is such a user or not: else the time would tell; default 60s
 	Failure   time.Duration // how long a failure is remembered; default 2s
-	StaleFor  time.Duration // how long a user stays known while the service fails; default 10m
+	StaleFor  time.Duration // how long an answer serves beyond that while the service fails; default 10m
 }
 
 func (l Limits) withDefaults() Limits {
@@ -163,7 +163,7 @@ func NewHTTP(c HTTPConfig, sink Sink) (*HTTP, error) {
 		}
 		h.client.Transport = &http.Transport{
 			MaxConnsPerHost: h.limits.Flights, MaxIdleConnsPerHost: h.limits.Flights,
-			IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true,
+			IdleConnTimeout: time.Minute, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxBody,
 			TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		}
 	}

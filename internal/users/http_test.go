@@ -179,7 +179,8 @@ func TestNotFoundMeansUnknown(t *testing.T) {
 }
 
 // A request for a user that has to be asked for takes longer than for one that is
-// known. That must not tell who exists.
+// known, and one for a user who is not known fails with the service. Neither must
+// tell who exists.
 // Proves: AU-4
 func TestTheCacheDoesNotTellWhoExists(t *testing.T) {
 	t.Parallel()
@@ -201,6 +202,17 @@ func TestTheCacheDoesNotTellWhoExists(t *testing.T) {
 					if (known == auth.Ask) != (unknown == auth.Ask) || (known == auth.Ask) != (after == 1) {
 						t.Errorf("kept %v, the user who exists gets %d, the other %d", kept, known, unknown)
 					}
+				}
+			}
+			s.set(reply(500, ""))
+			for _, after := range []time.Duration{0, 2 * time.Second, 10 * time.Minute} {
+				time.Sleep(after)
+				ask(t, h, "alice", 100)
+				ask(t, h, "nobody", 101)
+				_, known := h.Find(now(), []byte("alice"))
+				_, unknown := h.Find(now(), []byte("nobody"))
+				if over := after > time.Minute; (known == auth.Failed) != over || (unknown == auth.Failed) != over {
+					t.Errorf("%v into a failure: the user who exists gets %d, the other %d", after, known, unknown)
 				}
 			}
 		})
