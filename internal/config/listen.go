@@ -12,7 +12,6 @@ import (
 	"viaduct/internal/flow"
 	"viaduct/internal/policy"
 	"viaduct/internal/proxy"
-	"viaduct/sip"
 )
 
 // listen is one listen block: one socket, or two when its address is only a port.
@@ -43,7 +42,7 @@ func (l *loader) listeners(file *block) {
 
 func (l *loader) listen(b *block) {
 	name, nameRange, _ := l.constant(b.attr("name"))
-	advertise := l.advertise(b.attr("advertise"))
+	advertise, to := l.advertise(b.attr("advertise"))
 	address, rng, ok := l.constant(b.attr("address"))
 	if !ok {
 		return
@@ -75,7 +74,7 @@ func (l *loader) listen(b *block) {
 		}
 	}
 	l.listenName(at, nameRange, b.label, binds)
-	l.streamBlocks = append(l.streamBlocks, streamBlock{b, at.index})
+	l.streamBlocks = append(l.streamBlocks, streamBlock{b, at.index, to})
 }
 
 // parseListen reads "192.0.2.1:5060", "[2001:db8::1]:5060" or ":5060", which
@@ -160,28 +159,6 @@ func (l *loader) listenName(at listen, nameRange hcl.Range, protocol string, bin
 		l.listens[n] = one
 		l.listenerNames = append(l.listenerNames, n)
 	}
-}
-
-// advertise reads what a listener shows of itself: host, or host:port.
-func (l *loader) advertise(a *hclsyntax.Attribute) string {
-	if a == nil {
-		return ""
-	}
-	if _, ok := a.Expr.(*hclsyntax.ObjectConsExpr); ok {
-		l.report(a.Expr.Range(), "", notYet, "advertise by network")
-		return ""
-	}
-	s, rng, ok := l.constant(a)
-	if !ok {
-		return ""
-	}
-	u, err := sip.ParseURI([]byte("sip:" + s))
-	if err != nil || u.HasUser || len(u.Params) > 0 || u.Headers != nil {
-		l.report(rng, `as in "203.0.113.9" or "sip.example.com:5060"`, "%q is no host to advertise", s)
-		return ""
-	}
-	l.names = append(l.names, string(u.Host))
-	return s
 }
 
 // ownNames are the names and addresses of this server: its own name, what it

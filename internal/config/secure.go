@@ -32,15 +32,18 @@ var (
 type streamBlock struct {
 	block *block
 	index []flow.Listener
+	to    []advertised
 }
 
-// streams reads what listen blocks say of connections. It comes after the
-// networks, which a list of proxies may name.
+// streams reads what listen blocks say of networks and connections. It comes after
+// the networks, which a list of proxies may name.
 func (l *loader) streams() {
 	for i := range l.streamBlocks {
 		s := &l.streamBlocks[i]
 		use := l.settings(s.block, flow.ParseProtocol([]byte(s.block.label)))
+		to := l.advertisedTo(s.to)
 		for _, at := range s.index {
+			l.config.Snapshot.Listeners[at].AdvertiseTo = to
 			for len(l.config.Streams) <= int(at) {
 				l.config.Streams = append(l.config.Streams, transport.Settings{})
 			}

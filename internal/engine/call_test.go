@@ -41,7 +41,12 @@ type server struct {
 // a panic behind (safety.md rule 5).
 func serve(t testing.TB, bind, rules string, cfg engine.Config) *server {
 	t.Helper()
-	text := fmt.Sprintf("listen \"udp\" { address = %q }\n%s", strings.TrimSuffix(bind, "0")+"5060", rules)
+	return serveText(t, bind, fmt.Sprintf("listen \"udp\" { address = %q }\n%s", strings.TrimSuffix(bind, "0")+"5060", rules), cfg)
+}
+
+// serveText is serve for a file with its one listen block, which is bound to bind.
+func serveText(t testing.TB, bind, text string, cfg engine.Config) *server {
+	t.Helper()
 	c, bad := config.Parse("test", []byte(text), config.Options{})
 	if len(bad) > 0 {
 		t.Fatal(bad)

@@ -125,7 +125,9 @@ func (c *Core) recognise(rq *request) {
 }
 
 // refuseUnheld refuses a request without keeping anything of it: a stranger's
-// requests cost no memory, and a copy is refused again (RFC 3261 §8.2.7).
+// requests cost no memory, and a copy is refused again (RFC 3261 §8.2.7, §26.3.2.4).
+// One that has waited is refused through its transaction: after a 100 no copy comes
+// any more that would draw a lost answer again.
 func (c *Core) refuseUnheld(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
 	if rq.context != nil || rq.server == nil {
 		c.reject(now, rq, r, fx)
@@ -152,7 +154,7 @@ func (c *Core) holdRequest(now clock.Instant, rq *request) *wait {
 	rc := rq.context
 	if rc == nil {
 		rc = c.holdContext(now, rq)
-		c.startTimers(now, rc)
+		c.startWait(now, rc)
 		if rc.invite {
 			c.wheel.Arm(&rc.trying, now)
 		}
@@ -170,6 +172,9 @@ func (c *Core) resume(now clock.Instant, w *wait, fx *effect.List) {
 	proven, asked := w.proven, w.asked
 	c.endWait(w)
 	rc.wait = 0
+	if !rc.invite {
+		c.wheel.Stop(&rc.ring)
+	}
 	server := c.table.Server(rc.server)
 	switch {
 	case rc.phase != searching: // cancelled, and answered for that

@@ -324,6 +324,6 @@ func (c *Core) pushVia(s *Snapshot, hop flow.Hop, branch *transaction.Branch) {
 func (c *Core) startVia(s *Snapshot, hop flow.Hop) []byte {
 	out := append(c.text[:0], "SIP/2.0/"...)
 	out = append(append(out, hop.Protocol.String()...), ' ')
-	out = s.Listeners[hop.Listener].appendSentBy(out, hop.Local)
+	out = s.Listeners[hop.Listener].appendSentBy(out, hop)
 	return append(out, ";branch="...)
 }

@@ -18,13 +18,12 @@ func (s *Snapshot) ownSentBy(v *sip.ViaValue) bool {
 		if l.Protocol == flow.None {
 			continue
 		}
-		if l.sentBy != "" {
-			if sentByPort(v) == l.shownPort && sip.EqualHost(v.Host, l.shownHost) {
-				return true
+		if l.shows(func(x *shown) bool {
+			if x.sentBy == "" {
+				return sentByPort(v) == l.Bind.Port() && s.Names.Contains(v.Host)
 			}
-			continue
-		}
-		if sentByPort(v) == l.Bind.Port() && s.Names.Contains(v.Host) {
+			return sentByPort(v) == x.port && sip.EqualHost(v.Host, x.host)
+		}) {
 			return true
 		}
 	}
@@ -74,7 +73,7 @@ func (s *Snapshot) listensAt(addr netip.Addr, port uint16, host []byte) bool {
 			return true
 		}
 		wildcard := l.Bind.Addr().IsUnspecified() && l.Bind.Addr().Is4() == addr.Is4()
-		if (wildcard || l.Advertise != "") && s.Names.Contains(host) {
+		if (wildcard || l.advertises()) && s.Names.Contains(host) {
 			return true
 		}
 	}
@@ -93,8 +92,11 @@ func (s *Snapshot) hasPort(port uint16) bool {
 // hasPort reports whether l is reached at a port: that of its socket, or the one
 // that it advertises because something in front of it forwards that.
 func (l *Listener) hasPort(port uint16) bool {
-	return l.Protocol != flow.None && (l.Bind.Port() == port || l.Advertise != "" && l.shownPort == port)
+	return l.Protocol != flow.None && (l.Bind.Port() == port || l.advertises() && l.shows(func(x *shown) bool { return x.sentBy != "" && x.port == port }))
 }
+
+// advertises reports whether l shows to somebody anything but its address.
+func (l *Listener) advertises() bool { return l.Advertise != "" || len(l.toSome) > 0 }
 
 // responsible reports whether u is a resource of this proxy (§16.5): in one of
 // its domains, whatever the port, or at the server itself. A domain that is an

@@ -49,12 +49,12 @@ func (c *Core) pushPath(rc *ResponseContext, e *edits, hop flow.Hop) {
 	}
 	s, arrival := rc.snap, e.arrival
 	k := cookie{flow: arrival.Remote, path: true}
-	alike := arrival.Listener == hop.Listener && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local)
+	alike := arrival.Listener == hop.Listener && s.Listeners[hop.Listener].looksAlike(arrival.Hop(), hop)
 	k.paired, k.downstream = !alike, !alike
-	c.pushPathValue(rc, e, &k, arrival.Listener, arrival.Local)
+	c.pushPathValue(rc, e, &k, arrival.Hop())
 	if !alike {
 		k.downstream, k.flow = false, netip.AddrPort{}
-		c.pushPathValue(rc, e, &k, hop.Listener, hop.Local)
+		c.pushPathValue(rc, e, &k, hop)
 	}
 	for it := e.m.Values(sip.Require); it.Next(); {
 		if bytes.EqualFold(it.Value.Text, pathTag) {
@@ -68,12 +68,12 @@ var pathTag = []byte("path")
 
 // pushPathValue writes one value for one side. Where the client asks for sips, only
 // sips may stand on the way to it (RFC 5630 §5.2).
-func (c *Core) pushPathValue(rc *ResponseContext, e *edits, k *cookie, listener flow.Listener, local netip.AddrPort) {
-	l := &rc.snap.Listeners[listener]
+func (c *Core) pushPathValue(rc *ResponseContext, e *edits, k *cookie, side flow.Hop) {
+	l := &rc.snap.Listeners[side.Listener]
 	k.listener = l.Hash
 	token := c.signer.appendCookie(c.text[:0], k, nil)
 	n := len(token)
-	token = l.appendSentBy(token, local)
+	token = l.appendSentBy(token, side)
 	c.text = token
 	scheme, transport := "sip", ""
 	switch l.Protocol {

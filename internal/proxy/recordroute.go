@@ -58,39 +58,33 @@ func (c *Core) recordRoute(rc *ResponseContext, e *edits, m *sip.Message, t *Tar
 		k.targetGroup = s.markOf(hop.Remote)
 	}
 	caller := callerFlow(m, arrival)
-	if arrival.Listener == hop.Listener && !caller.IsValid() && !t.direct && s.Listeners[hop.Listener].looksAlike(arrival.Local, hop.Local) {
-		c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local, secure)
+	if arrival.Listener == hop.Listener && !caller.IsValid() && !t.direct && s.Listeners[hop.Listener].looksAlike(arrival.Hop(), hop) {
+		c.pushRecordRoute(s, m, &k, hop, secure)
 		return
 	}
 	k.paired, k.flow = true, caller
-	c.pushRecordRoute(s, m, &k, arrival.Listener, arrival.Local, secure)
-	if !secure && s.Listeners[arrival.Listener].recordsSIPS(false) && s.Listeners[hop.Listener].recordsSIPS(false) {
-		c.pushPlainRoute(&s.Listeners[hop.Listener], hop.Local)
+	c.pushRecordRoute(s, m, &k, arrival.Hop(), secure)
+	if !secure && s.Listeners[arrival.Listener].recordsSIPS(arrival.Remote.Addr(), false) && s.Listeners[hop.Listener].recordsSIPS(hop.Remote.Addr(), false) {
+		c.pushPlainRoute(&s.Listeners[hop.Listener], hop)
 	}
 	k.downstream, k.flow = true, netip.AddrPort{}
 	if t.direct { // a client that takes its route set from a re-INVITE, against §12.2, still finds back
 		k.flow = hop.Remote
 	}
-	c.pushRecordRoute(s, m, &k, hop.Listener, hop.Local, secure)
+	c.pushRecordRoute(s, m, &k, hop, secure)
 }
 
-// looksAlike reports whether l shows itself alike on two local addresses: one
-// socket for all addresses of the machine may stand between two networks.
-func (l *Listener) looksAlike(a, b netip.AddrPort) bool {
-	return l.sentBy != "" || a.Addr() == b.Addr()
-}
-
-// recordsSIPS reports whether a Record-Route value that faces peers of l is a sips
+// recordsSIPS reports whether a Record-Route value that faces a peer of l is a sips
 // URI, in a copy whose own URIs are (secure) or are not.
 //
 // RFC 5658 §6.2: where a side is on TLS, its value has to lead to TLS. A name
 // without a port may do that by RFC 3263, as whoever advertises one has arranged in
 // DNS. An address or a port would mean UDP in a sip URI: then it is sips, by which a
 // client sends the requests of a sip dialog over TLS (RFC 5630 §5.1.1.1).
-func (l *Listener) recordsSIPS(secure bool) bool {
+func (l *Listener) recordsSIPS(peer netip.Addr, secure bool) bool {
 	switch l.Protocol {
 	case flow.TLS:
-		return secure || !l.byName && !l.TransportTLS
+		return secure || !l.shownTo(peer).byName && !l.TransportTLS
 	case flow.WSS:
 		return secure
 	}
@@ -100,17 +94,17 @@ func (l *Listener) recordsSIPS(secure bool) bool {
 // pushRecordRoute writes one value for one side. It names no transport as long
 // as the default of its URI leads here (RR-6): TCP has to be named, and whoever is
 // on that side has just used it (RFC 5658 §6.2).
-func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener flow.Listener, local netip.AddrPort, secure bool) {
-	l := &s.Listeners[listener]
+func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, side flow.Hop, secure bool) {
+	l := &s.Listeners[side.Listener]
 	k.listener = l.Hash
 	out := append(c.text[:0], "<sip"...)
-	sips := l.recordsSIPS(secure)
+	sips := l.recordsSIPS(side.Remote.Addr(), secure)
 	if sips {
 		out = append(out, 's')
 	}
 	out = append(out, ':')
 	out = c.signer.appendCookie(out, k, m.CallIDValue())
-	out = l.appendSentBy(append(out, '@'), local)
+	out = l.appendSentBy(append(out, '@'), side)
 	switch {
 	case l.Protocol == flow.TCP:
 		out = append(out, ";transport=tcp"...)
@@ -128,8 +122,8 @@ func (c *Core) pushRecordRoute(s *Snapshot, m *sip.Message, k *cookie, listener 
 // came by TLS and leaves without a sips URI gets a Record-Route that is not sips,
 // and so nobody takes the dialog for one of sips. Nothing is reached by it: it is
 // removed together with the pair.
-func (c *Core) pushPlainRoute(l *Listener, local netip.AddrPort) {
-	c.text = append(l.appendSentBy(append(c.text[:0], "<sip:"...), local), ";lr>"...)
+func (c *Core) pushPlainRoute(l *Listener, side flow.Hop) {
+	c.text = append(l.appendSentBy(append(c.text[:0], "<sip:"...), side), ";lr>"...)
 	c.rewriter.PushRecordRoute(c.text)
 }
 

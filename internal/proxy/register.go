@@ -45,7 +45,7 @@ func (c *Core) change(now clock.Instant, rq *request, s *registrar.Settings, fx 
 		c.confirm(now, rq, s, fx)
 	case location.Pending:
 		rc := c.holdContext(now, rq)
-		c.startTimers(now, rc)
+		c.startWait(now, rc)
 		rc.rule, rc.end, rc.wait = rq.rule, rq.end, w.slot+1
 		w.context = rc.slot()
 	default:

@@ -3,8 +3,6 @@ package proxy
 import (
 	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"viaduct/internal/auth"
@@ -53,6 +51,10 @@ type Listener struct {
 	Protocol  flow.Protocol  // flow.None: not in use
 	Bind      netip.AddrPort // what the socket is bound to; the address may be a wildcard
 	Advertise string         // host[:port] to show instead of the local address, "" for the address itself
+	// AdvertiseTo is what the peers of some networks are shown instead; the smallest
+	// network that a peer is in counts.
+	AdvertiseTo []Advertised
+
 	Trusted   bool           // who uses it is trusted, wherever it is (Snapshot.Trust)
 	Stateless bool           // mode = "stateless": requests that come here are passed on without a transaction
 	Gone      bool           // removed by a reload: serves what runs, reads no new requests
@@ -61,10 +63,8 @@ type Listener struct {
 	TransportTLS bool
 
 	// set by Prepare
-	sentBy    string // "host:port" as it stands in Via, "" when it depends on the local address
-	shownHost []byte // its parts
-	shownPort uint16
-	byName    bool // a name without a port: RFC 3263 finds the transport
+	toAll  shown   // to peers of no network of its own
+	toSome []shown // the smallest networks first
 }
 
 // Sources tells which local address the kernel would use toward dst. It is a
@@ -195,47 +195,4 @@ func groupMark(hash uint32) uint16 {
 		return m
 	}
 	return 1
-}
-
-// prepare works out what Via and Record-Route show (seams.md §6: the advertised
-// name or the address that the packet leaves from, never a wildcard).
-func (l *Listener) prepare() {
-	switch {
-	case l.Advertise != "":
-		l.sentBy = l.Advertise
-		if !hasPort(l.Advertise) && l.Bind.Port() != l.Protocol.DefaultPort() {
-			l.sentBy = l.Advertise + ":" + strconv.Itoa(int(l.Bind.Port()))
-		}
-	case !l.Bind.Addr().IsUnspecified():
-		l.sentBy = l.Bind.String()
-	default:
-		l.sentBy = ""
-	}
-	l.shownHost, l.shownPort = []byte(l.sentBy), l.Protocol.DefaultPort()
-	if hasPort(l.sentBy) {
-		at := strings.LastIndexByte(l.sentBy, ':')
-		if n, ok := parsePort(l.shownHost[at+1:]); ok {
-			l.shownHost, l.shownPort = l.shownHost[:at], n
-		}
-	}
-	_, literal := sip.HostAddr(l.shownHost)
-	l.byName = l.Advertise != "" && !literal && !hasPort(l.sentBy)
-}
-
-// hasPort tells "host:5060" and "[::1]:5060" from "host" and "[::1]".
-func hasPort(hostport string) bool {
-	return strings.LastIndexByte(hostport, ':') > strings.LastIndexByte(hostport, ']')
-}
-
-// AppendSentBy appends what Via shows for a message that leaves by hop.
-func (s *Snapshot) AppendSentBy(dst []byte, hop *flow.Hop) []byte {
-	return s.Listeners[hop.Listener].appendSentBy(dst, hop.Local)
-}
-
-// appendSentBy appends host and port of l for a message that leaves from local.
-func (l *Listener) appendSentBy(dst []byte, local netip.AddrPort) []byte {
-	if l.sentBy != "" {
-		return append(dst, l.sentBy...)
-	}
-	return local.AppendTo(dst)
 }

@@ -62,6 +62,16 @@ func (c *Core) endWait(w *wait) {
 	c.waits.Give(slot)
 }
 
+// startWait starts the timers of a request that waits as a whole, for what may
+// never come: an INVITE is answered by limits.ring, any other is forgotten when its
+// client no longer listens (RFC 4320 §4.2).
+func (c *Core) startWait(now clock.Instant, rc *ResponseContext) {
+	c.startTimers(now, rc)
+	if !rc.invite {
+		c.wheel.Arm(&rc.ring, now.Add(64*rc.snap.Timers.T1))
+	}
+}
+
 // lookUp finds the first hop of a name for t: at once when the name is known,
 // and by a question otherwise.
 func (c *Core) lookUp(now clock.Instant, rc *ResponseContext, e *edits, q resolve.Query, t *Target, fx *effect.List) (flow.Hop, int) {

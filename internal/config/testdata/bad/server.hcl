@@ -40,7 +40,7 @@ listen "udp" {
 listen "udp" {
   address   = "127.0.0.1:5062"
   name      = "x"
-  advertise = { "10.0.0.0/8" = "10.0.0.1" }
+  advertise = { "10.0.0.1/8" = "10.0.0.1" }
 }
 network "a" { cidrs = "192.0.2.1/24" }
 network "a" { cidrs = [["192.0.2.0/24"]] }
