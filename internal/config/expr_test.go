@@ -284,7 +284,7 @@ func everything() string {
 			parts = append(parts, `method == PUBLISH`)
 		case f.name == "src.ip":
 			parts = append(parts, `within(src.ip, group.carrier)`)
-		case strings.HasSuffix(f.name, ".port"):
+		case strings.HasSuffix(f.name, ".port"), f.name == "time.hour", f.name == "time.minute":
 			parts = append(parts, f.name+" * 3 % 7 == 8")
 		default:
 			parts = append(parts, `"${`+f.name+`}" == "~"`, `lower(`+f.name+`) == "~"`, `matches(`+f.name+`, "^~+$")`,

@@ -17,6 +17,7 @@ type field struct {
 	later   bool
 	indexed bool // has name["X"] too
 	source  bool // not in the message: policy.Reads.Source
+	time    bool // nor in its source: policy.Reads.Time
 	header  sip.HeaderID
 	make    func() value
 }
@@ -73,6 +74,12 @@ var fields = slices.Concat(
 		{name: "session", source: true, make: func() value {
 			return value{kind: text, text: policy.Session(), present: policy.HasSession()}
 		}},
+		{name: "time.hour", time: true, make: func() value { return value{kind: number, number: policy.Hour()} }},
+		{name: "time.minute", time: true, make: func() value { return value{kind: number, number: policy.Minute()} }},
+		{name: "time.weekday", time: true, make: func() value {
+			return value{kind: text, text: policy.Weekday(), words: policy.Weekdays}
+		}},
+		{name: "time.date", time: true, make: func() value { return value{kind: text, text: policy.Date()} }},
 		{name: "user_agent", header: sip.UserAgent, make: func() value {
 			return value{kind: text, text: policy.Header("User-Agent"), present: policy.HasHeader("User-Agent")}
 		}},
@@ -80,7 +87,6 @@ var fields = slices.Concat(
 		{name: "header", indexed: true},
 		{name: "auth.user", header: sip.Authorization, make: func() value { return value{kind: text, text: policy.AuthUser()} }},
 		{name: "tls", later: true},
-		{name: "time", later: true},
 		{name: "target", later: true},
 		{name: "limit", later: true},
 		{name: "hook", later: true},
@@ -132,6 +138,7 @@ func (l *loader) read(f *field, rng hcl.Range) value {
 		v.words = l.listenerNames
 	}
 	l.reads.Source = l.reads.Source || f.source
+	l.reads.Time = l.reads.Time || f.time
 	if f.header != sip.OtherHeader {
 		l.readsHeader(f.header)
 	}

@@ -49,7 +49,7 @@ var (
 			{name: "resolvers"},
 			{name: "server_header"},
 			{name: "log"},
-			{name: "timezone", later: true},
+			{name: "timezone"},
 		},
 		blocks: []*blockSpec{
 			{name: "timers", once: true, attrs: settingAttrs(timerSettings)},

@@ -93,6 +93,7 @@ func (l *loader) server(b *block) {
 	s.Trust = l.trust(b.attr("trust"))
 	l.identity(b.named("identity"))
 	c.Resolvers = l.resolvers(b.attr("resolvers"))
+	s.Zone = l.timezone(b.attr("timezone"))
 	l.timersAndLimits(b)
 }
 

@@ -148,7 +148,7 @@ func (l *loader) suits(r *policy.Rule, b *block, groups map[string]*block) {
 			}
 		}
 	}
-	if l.neverInvite(b) {
+	if l.readsTime(b) || l.neverInvite(b) {
 		return
 	}
 	beyond := beyondCancel(b)
@@ -164,6 +164,25 @@ func (l *loader) suits(r *policy.Rule, b *block, groups map[string]*block) {
 	for _, t := range beyond {
 		l.report(t.SourceRange(), "it would go elsewhere than its INVITE; requests other than INVITE may read it", "a stateless listener cannot send by %s: no CANCEL carries it", l.source(t.SourceRange()))
 	}
+}
+
+// readsTime reports what a rule reads of the clock: a copy that comes later would be
+// decided otherwise, whatever its method.
+func (l *loader) readsTime(b *block) (found bool) {
+	for _, a := range b.attrs {
+		for _, t := range hclsyntax.Variables(a.Expr) {
+			if t.RootName() == "time" {
+				l.report(t.SourceRange(), "a copy, a CANCEL or an ACK that comes later would be decided otherwise", "time needs a stateful listener: name one in when")
+				found = true
+			}
+		}
+	}
+	for _, x := range b.blocks {
+		if x.spec.name != "header" && x.spec.name != "response_header" { // they do not change where it goes
+			found = l.readsTime(x) || found
+		}
+	}
+	return found
 }
 
 // neverInvite reports whether the condition of a rule leaves out INVITE.

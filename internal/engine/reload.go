@@ -124,6 +124,9 @@ func (e *Engine) follow(now *inForce, given *proxy.Snapshot, settings []transpor
 	if s.Sources == nil {
 		s.Sources = transport.NewSources()
 	}
+	if s.Today == nil {
+		s.Today = clock.Today
+	}
 	if s.Known == nil {
 		s.Known = e.resolver.Cache()
 	}

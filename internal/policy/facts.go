@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"time"
+
 	"viaduct/internal/flow"
 	"viaduct/sip"
 )
@@ -16,6 +18,7 @@ type Facts struct {
 	From     flow.Flow  // where the message came from
 	Listener string     // name of the listener
 	Users    []Identity // who has been authenticated, one for each realm; empty when a decision begins
+	Time     time.Time  // by the clock on the wall; only for programs that read it
 	Scratch  []byte     // strings are built here; a new decision resets it
 
 	// what the rules have changed so far, in the order of the changes

@@ -193,7 +193,8 @@ type Program struct {
 // gets a false 482 (RFC 3261 §16.6 step 8, RFC 5393 §4.2.1). What a table is
 // asked with is among the fields; a program that authenticates reads Authorization.
 type Reads struct {
-	Source  bool           // src.*, transport, listener
+	Source  bool           // src.*, transport, listener, session
+	Time    bool           // time.*: not of the message, so that it is not hashed
 	Headers []sip.HeaderID // each once
 	Names   []string       // other header fields, by name in lower case, each once
 }

@@ -72,5 +72,5 @@ func (c *Core) cancelUnknown(now clock.Instant, s *transaction.Server, m *sip.Me
 
 // cancelCarries reports whether the rules read nothing that a CANCEL lacks.
 func (c *Core) cancelCarries(s *Snapshot) bool {
-	return len(s.Program.Reads.Headers) == 0 && len(s.Program.Reads.Names) == 0
+	return !s.Program.Reads.Time && len(s.Program.Reads.Headers) == 0 && len(s.Program.Reads.Names) == 0
 }

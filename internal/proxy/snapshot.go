@@ -34,6 +34,8 @@ type Snapshot struct {
 	StrayForward   bool   // stray_responses = "forward": RFC 3261's stateless forwarding of responses
 	Server         string // value of the Server header in our own responses, "" for none (RFC 3261 §20.35)
 	Sources        Sources
+	Today          func() time.Time    // the clock on the wall: read without waiting, for rules that ask for the time
+	Zone           *time.Location      // where it hangs; nil: that of the system
 	Realms         []*auth.Realm       // by policy.Realm.ID
 	Users          []auth.Users        // the users of each
 	Directory      *location.Directory // the location service; nil: there is none
@@ -55,9 +57,9 @@ type Listener struct {
 	// network that a peer is in counts.
 	AdvertiseTo []Advertised
 
-	Trusted   bool           // who uses it is trusted, wherever it is (Snapshot.Trust)
-	Stateless bool           // mode = "stateless": requests that come here are passed on without a transaction
-	Gone      bool           // removed by a reload: serves what runs, reads no new requests
+	Trusted   bool // who uses it is trusted, wherever it is (Snapshot.Trust)
+	Stateless bool // mode = "stateless": requests that come here are passed on without a transaction
+	Gone      bool // removed by a reload: serves what runs, reads no new requests
 	// TransportTLS is that Record-Route says transport=tls to peers of a TLS listener,
 	// which RFC 5630 §5.3 forbids and many of them go by.
 	TransportTLS bool

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"time"
 
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
@@ -170,10 +171,25 @@ func (c *Core) consult(rq *request) {
 	f := &c.facts
 	f.Msg, f.Method, f.Dest, f.From = rq.m, rq.method, &rq.uri, rq.from
 	f.Follows = rq.method != rq.m.Method()
+	if rq.snap.Program.Reads.Time {
+		f.Time = rq.snap.wall()
+	}
 	f.Listener = ""
 	if i := int(rq.from.Listener); i < len(rq.snap.Listeners) {
 		f.Listener = rq.snap.Listeners[i].Name
 	}
+}
+
+// wall is the time where the server is.
+func (s *Snapshot) wall() time.Time {
+	if s.Today == nil {
+		return time.Time{}
+	}
+	t := s.Today()
+	if s.Zone != nil {
+		t = t.In(s.Zone)
+	}
+	return t
 }
 
 // noMatch is the answer when no rule takes a request: there is no open relay.

@@ -20,7 +20,7 @@ rule "3" {
   from = listen.mian
 }
 rule "4" {
-  when = src == "192.0.2.1" || time.hour < 8 || auth.user == "bob" || table.e164[dest.user].x == "1"
+  when = src == "192.0.2.1" || target.name == "x" || auth.user == "bob" || table.e164[dest.user].x == "1"
   send = request_uri
   from = main
 }
