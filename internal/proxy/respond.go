@@ -79,7 +79,7 @@ func (c *Core) malformed(m *sip.Message, fault error, from flow.Flow, s *Snapsho
 	if syntax, ok := fault.(*sip.SyntaxError); ok {
 		refused.status, refused.reason = syntax.Status, syntax.What
 	}
-	if !m.Answerable() {
+	if !m.Answerable() || c.fromNobody(from, s) {
 		c.counts.drop(DropMalformed)
 		return
 	}
@@ -87,6 +87,19 @@ func (c *Core) malformed(m *sip.Message, fault error, from flow.Flow, s *Snapsho
 	c.counts.reject(refused.status)
 	c.stateless(m, &refused, from, s, fx)
 }
+
+// fromNobody reports a source that is no host's, or our own: what we forward to
+// ourselves is not malformed, so that somebody else has made it up.
+func (c *Core) fromNobody(from flow.Flow, s *Snapshot) bool {
+	a := from.Remote.Addr()
+	if from.Remote.Port() == 0 || a.IsUnspecified() || a.IsMulticast() || a == broadcast {
+		return true
+	}
+	c.text = a.AppendTo(c.text[:0])
+	return s.listensAt(a, from.Remote.Port(), c.text)
+}
+
+var broadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})
 
 // stateless sends a response of our own and forgets it.
 func (c *Core) stateless(m *sip.Message, r *rejection, from flow.Flow, s *Snapshot, fx *effect.List) {
