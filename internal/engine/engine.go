@@ -88,6 +88,8 @@ type Engine struct {
 	answers  *Answers
 	users    Users
 	guard    *auth.Guard
+	avoided  resolve.Places // next hops that have failed lately
+	refusals resolve.Places // where TCP failed for a large request
 
 	failed   chan error    // the first socket that failed
 	stop     chan struct{} // closed by Stop
@@ -157,7 +159,7 @@ func build(cfg Config, newCore func(proxy.Config, clock.Instant, *proxy.Snapshot
 	e.guard = auth.NewGuard(cfg.Guard, now)
 	for i := range e.shards {
 		e.shards[i].core = newCore(proxy.Config{
-			Shard: uint8(i), Shards: cfg.Shards, Boot: cfg.Boot, Random: cfg.Random, Guard: e.guard,
+			Shard: uint8(i), Shards: cfg.Shards, Boot: cfg.Boot, Random: cfg.Random, Guard: e.guard, Avoided: &e.avoided, Refusals: &e.refusals,
 			Max: (orElse(cfg.Max, defaultMax) + cfg.Shards - 1) / cfg.Shards,
 		}, now, s)
 		e.shards[i].expired.Store(tick(now))

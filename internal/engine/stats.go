@@ -26,6 +26,9 @@ type Stats struct {
 	Retiring   int    // listeners that are gone and serve what still runs there
 	DNS        resolve.Stats
 	Guard      auth.GuardStats // nonces in use, guesses of passwords
+	Avoided    int             // next hops that have failed lately
+	Refusals   int             // places known to refuse TCP
+	Forgotten  uint64          // of these two forgotten before their time, at the bound
 	Listeners  []ListenerStats
 }
 
@@ -69,6 +72,10 @@ func (e *Engine) Stats() Stats {
 		DNS:        e.resolver.Stats(),
 		Guard:      e.guard.Stats(clock.Now()),
 	}
+	var forgotten [2]uint64
+	s.Avoided, forgotten[0] = e.avoided.Held()
+	s.Refusals, forgotten[1] = e.refusals.Held()
+	s.Forgotten = forgotten[0] + forgotten[1]
 	for i := range e.shards {
 		sh := &e.shards[i]
 		sh.mu.Lock()

@@ -131,8 +131,8 @@ func TestStreamTakesWhatIsLarge(t *testing.T) {
 	}
 	bob.reply(m, "200 OK")
 	alice.hear("SIP/2.0 200")
-	if st := o.Stats().Proxy; st.LargeByStream != 1 || st.LargeByDatagram != 1 || st.Refusals != 1 {
-		t.Errorf("%d by TCP, %d of them by UDP, %d remembered", st.LargeByStream, st.LargeByDatagram, st.Refusals)
+	if st := o.Stats(); st.Proxy.LargeByStream != 1 || st.Proxy.LargeByDatagram != 1 || st.Refusals != 1 {
+		t.Errorf("%d by TCP, %d of them by UDP, %d remembered", st.Proxy.LargeByStream, st.Proxy.LargeByDatagram, st.Refusals)
 	}
 
 	// Another callee, who listens on both.

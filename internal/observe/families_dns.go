@@ -14,7 +14,8 @@ var dnsFamilies = []family{
 	count("responses_moved_total", "Responses that went to the sent-by of their Via, because where the request came from could not be reached (RFC 3263 §5).", func(s *engine.Stats) uint64 { return s.Proxy.RepliesMoved }),
 	count("requests_taken_over_total", "Requests of stateless mode handled with state, because their first copy did not get through (RFC 3263 §4.4).", func(s *engine.Stats) uint64 { return s.Proxy.TakenOver }),
 	level("requests_unreached", "Requests passed on without state that did not get through: their next copy is taken over (RFC 3263 §4.4).", func(s *engine.Stats) int { return s.Proxy.Unreached }),
-	level("hops_avoided", "Hops of names that have failed lately and are passed by while there are others (RFC 3261 §21.5.4, RFC 4321 §1.3).", func(s *engine.Stats) int { return s.Proxy.Avoided }),
+	count("requests_unreached_forgotten_total", "Of these, forgotten sooner for want of room.", func(s *engine.Stats) uint64 { return s.Proxy.Forgotten }),
+	level("hops_avoided", "Hops of names that have failed lately and are passed by while there are others (RFC 3261 §21.5.4, RFC 4321 §1.3).", func(s *engine.Stats) int { return s.Avoided }),
 	count("hops_silent_total", "Hops left for the next one because they gave no sign of life.", func(s *engine.Stats) uint64 { return s.Proxy.Silent }),
 	{"dns_cache_total", "What the cache knew of names that were needed.", counter, []string{"state"}, func(s *engine.Stats, emit emitter) {
 		c := &s.DNS.Cache

@@ -10,6 +10,7 @@ import (
 	"viaduct/internal/location"
 	"viaduct/internal/policy"
 	"viaduct/internal/registrar"
+	"viaduct/internal/resolve"
 	"viaduct/internal/slab"
 	"viaduct/internal/transaction"
 	"viaduct/internal/wheel"
@@ -23,7 +24,11 @@ type Config struct {
 	Boot   [4]byte        // the same for all cores of a process
 	Max    int            // server plus client transactions of this core, 0: the table's default
 	Random func(p []byte) // crypto/rand in the shell, seeded in tests
-	Guard  *auth.Guard    // shared by all cores of a process; nil: one of its own
+
+	// shared by all cores of a process; nil: one of its own
+	Guard    *auth.Guard
+	Avoided  *resolve.Places // next hops that have failed lately
+	Refusals *resolve.Places // where TCP failed for a large request
 }
 
 // Core is the proxy of one shard. Callers hold that shard's lock.
@@ -49,8 +54,6 @@ type Core struct {
 	ended     []uint32           // those of flows that are gone, in the order of their ends
 	more      wheel.Timer        // when the next of those are told
 	larges    slab.Slots[large]
-	refusals  places         // where TCP failed for a large request
-	avoided   places         // next hops that have failed lately
 	unreached recent[uint32] // what was passed on and did not get through
 
 	asked     uint32 // questions put: the generation of each
@@ -85,6 +88,12 @@ func NewCore(cfg Config, now clock.Instant, s *Snapshot) *Core {
 	w := wheel.New(now)
 	if cfg.Guard == nil {
 		cfg.Guard = auth.NewGuard(auth.GuardConfig{}, now)
+	}
+	if cfg.Avoided == nil {
+		cfg.Avoided = new(resolve.Places)
+	}
+	if cfg.Refusals == nil {
+		cfg.Refusals = new(resolve.Places)
 	}
 	return &Core{
 		config:   cfg,

@@ -13,16 +13,19 @@ import (
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
 	"viaduct/internal/proxy"
+	"viaduct/internal/resolve"
 	"viaduct/internal/siptest"
 	"viaduct/sip"
 )
 
 // element is one core as the test bench drives it: parse, then the step.
 type element struct {
-	core *proxy.Core
-	snap *proxy.Snapshot
-	msg  sip.Message
-	at   proxy.Place
+	core              *proxy.Core
+	config            proxy.Config
+	snap              *proxy.Snapshot
+	msg               sip.Message
+	at                proxy.Place
+	avoided, refusals resolve.Places
 }
 
 func (e *element) Receive(now clock.Instant, wire []byte, from flow.Flow, fx *effect.List) {
@@ -117,11 +120,14 @@ func newElementOf(s *siptest.Setup, seed uint64, most int) *element {
 	snap.Keys = testKeys(s.TB)
 	snap.Prepare()
 	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
-	core := proxy.NewCore(proxy.Config{
+	e := &element{snap: snap}
+	e.config = proxy.Config{
 		Shards: 1, Boot: [4]byte{1, 2, 3, 4}, Max: most,
-		Random: func(p []byte) { _, _ = random.Read(p) },
-	}, s.Start, snap)
-	return &element{core: core, snap: snap}
+		Random:  func(p []byte) { _, _ = random.Read(p) },
+		Avoided: &e.avoided, Refusals: &e.refusals,
+	}
+	e.core = proxy.NewCore(e.config, s.Start, snap)
+	return e
 }
 
 func TestLadders(t *testing.T) { siptest.RunDir(t, "testdata/*.ladder", newElement) }

@@ -58,7 +58,7 @@ func (c *Core) start(now clock.Instant, rc *ResponseContext, b *Branch, client *
 // streamFor is the hop by TCP to where hop leads by UDP, unless that has been
 // refused lately. A listener at the address of the UDP one is preferred.
 func (c *Core) streamFor(now clock.Instant, s *Snapshot, hop flow.Hop) (flow.Hop, bool) {
-	if hop.Protocol != flow.UDP || s.LargeDatagrams || hop.Remote.Addr().IsMulticast() || c.refusals.has(now, hop.Remote) {
+	if hop.Protocol != flow.UDP || s.LargeDatagrams || hop.Remote.Addr().IsMulticast() || c.config.Refusals.Has(now, hop.Remote) {
 		return hop, false
 	}
 	found, bind := -1, s.Listeners[hop.Listener].Bind
@@ -102,7 +102,7 @@ func (c *Core) restart(now clock.Instant, client *transaction.Client, b *Branch,
 		return false
 	}
 	l := c.larges.At(b.large - 1)
-	c.refusals.add(l.hop.Remote, now.Add(refusedFor))
+	c.config.Refusals.Add(l.hop.Remote, now.Add(refusedFor))
 	if c.contexts.At(b.context).phase != searching { // cancelled meanwhile: it has never arrived
 		return false
 	}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net/netip"
 	"time"
 
 	"viaduct/internal/clock"
@@ -17,13 +16,9 @@ type recent[K comparable] struct {
 	evicted uint64
 }
 
-// places are addresses: where TCP failed for a large request, and which next hops
-// have failed lately.
-type places = recent[netip.AddrPort]
-
-// maxPlaces bounds what a shard remembers, some 100 KiB. At the bound the oldest
+// maxRecent bounds what is remembered, some 100 KiB. At the bound the oldest
 // makes room; it is tried again a little sooner then.
-const maxPlaces = 1024
+const maxRecent = 1024
 
 // has reports whether a is still remembered.
 func (p *recent[K]) has(now clock.Instant, a K) bool {
@@ -37,13 +32,13 @@ func (p *recent[K]) add(a K, until clock.Instant) {
 		p.until = map[K]clock.Instant{}
 	}
 	if _, known := p.until[a]; !known {
-		if len(p.order) < maxPlaces {
+		if len(p.order) < maxRecent {
 			p.order = append(p.order, a)
 		} else {
 			p.evicted++
 			delete(p.until, p.order[p.oldest])
 			p.order[p.oldest] = a
-			p.oldest = (p.oldest + 1) % maxPlaces
+			p.oldest = (p.oldest + 1) % maxRecent
 		}
 	}
 	p.until[a] = until
@@ -60,7 +55,7 @@ const (
 // avoid passes the hop of b by for a while, if it is one of a name.
 func (c *Core) avoid(now clock.Instant, b *Branch, hop *flow.Hop) {
 	if c.ofName(b) {
-		c.avoided.add(hop.Remote, now.Add(avoidedFor))
+		c.config.Avoided.Add(hop.Remote, now.Add(avoidedFor))
 	}
 }
 
@@ -80,6 +75,6 @@ func (c *Core) heed(now clock.Instant, b *Branch, hop *flow.Hop, m *sip.Message)
 		digits++
 	}
 	if seconds, ok := sip.ParseNumber(v.Text[:digits], 1<<32-1); ok && seconds > 0 {
-		c.avoided.add(hop.Remote, now.Add(min(time.Duration(seconds)*time.Second, maxRetryAfter)))
+		c.config.Avoided.Add(hop.Remote, now.Add(min(time.Duration(seconds)*time.Second, maxRetryAfter)))
 	}
 }

@@ -99,10 +99,8 @@ type Stats struct {
 	Waits        int    // names that targets or parked messages have searched or are searching
 	ParkedNow    int    // messages that wait without a transaction
 	Followers    int    // flows that a branch waits on
-	Refusals     int    // places known to refuse TCP
-	Avoided      int    // next hops that have failed lately
 	Unreached    int    // requests that were passed on and did not get through
-	Forgotten    uint64 // of these three forgotten before their time, at the bound
+	Forgotten    uint64 // of these forgotten before their time, at the bound
 	InSetup      int    // without a final response
 	Bytes        int    // kept message bytes of contexts
 }
@@ -113,7 +111,7 @@ func (c *Core) Stats() Stats {
 		counts: c.counts, Transactions: c.table.Stats(), Verdicts: c.verifier.Counts(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
-		Followers: c.followers.Used(), Refusals: len(c.refusals.until), Avoided: len(c.avoided.until), Unreached: len(c.unreached.until), Forgotten: c.refusals.evicted + c.avoided.evicted + c.unreached.evicted,
+		Followers: c.followers.Used(), Unreached: len(c.unreached.until), Forgotten: c.unreached.evicted,
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

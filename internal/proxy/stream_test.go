@@ -298,13 +298,13 @@ func TestACancelledLargeRequestIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// Where TCP failed is remembered for 1,024 places; then the oldest is forgotten.
+// Where TCP failed is remembered for 4,096 places; then the oldest is forgotten.
 //
 // Proves: TP-11
 func TestRefusalsAreBounded(t *testing.T) {
 	t.Parallel()
 	s := newStage(t, `rule "all" { send = request_uri }`, udp(proxyAt), tcp(proxyAt))
-	const most = 1024
+	const most = 4096
 	send := func(i int) sent {
 		s.call = fmt.Sprint(i)
 		return s.one(s.receive(aliceAt, s.compose(fmt.Sprintf("MESSAGE sip:bob@203.0.113.7:%d SIP/2.0", 2000+i), "\n"+strings.Repeat("x", 1400))))
@@ -318,9 +318,8 @@ func TestRefusalsAreBounded(t *testing.T) {
 	for i := range most + 10 {
 		refuse(i)
 	}
-	got := s.core.Stats()
-	if got.Refusals != most || got.Forgotten != 10 || got.LargeByDatagram != most+10 {
-		t.Errorf("%d known, %d forgotten, %d by UDP", got.Refusals, got.Forgotten, got.LargeByDatagram)
+	if known, forgotten := s.refusals.Held(); known != most || forgotten != 10 || s.core.Stats().LargeByDatagram != most+10 {
+		t.Errorf("%d known, %d forgotten, %d by UDP", known, forgotten, s.core.Stats().LargeByDatagram)
 	}
 	if x := send(9); x.hop.Protocol != flow.TCP {
 		t.Errorf("what was forgotten goes by %s", x.hop)

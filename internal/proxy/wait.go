@@ -145,7 +145,7 @@ func (c *Core) nextOf(now clock.Instant, rc *ResponseContext, arrival flow.Flow,
 			last = status
 			continue
 		}
-		if rc == &c.once || !c.avoided.has(now, to) {
+		if rc == &c.once || !c.config.Avoided.Has(now, to) {
 			return hop, 0
 		}
 		if avoided.IsZero() {

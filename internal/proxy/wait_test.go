@@ -372,8 +372,13 @@ func TestHopsThatFailedArePassedBy(t *testing.T) {
 			s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt)
 		})
 	}
-	// When all have failed, the first is as good as any.
+	// What one shard has met all know.
 	s := newNamed(t, known)
+	s.receive(bobAt, answer(s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt), "503 Service Unavailable", "Retry-After: 120"))
+	s.core = proxy.NewCore(s.config, s.now, s.snap)
+	s.relayed(s.receive(aliceAt, s.invite("bob")), carolAt)
+	// When all have failed, the first is as good as any.
+	s = newNamed(t, known)
 	x := s.relayed(s.receive(aliceAt, s.invite("bob")), bobAt)
 	s.fx.Reset()
 	s.Broken(s.now, x.about, &s.fx)
