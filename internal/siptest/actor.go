@@ -19,6 +19,7 @@ type Actor struct {
 	NAT      bool           // it can be reached at Source only
 	Conn     uint32         // of a stream: the connection it opened to the element
 	Down     bool           // what is sent to it fails
+	Shown    string         // the Contact that it writes instead of its address, or ""
 
 	legs map[int]*leg // by call number
 }
@@ -47,6 +48,9 @@ func (a *Actor) AOR() string { return "sip:" + a.Name + "@example.org" }
 
 // Contact is the actor's contact URI.
 func (a *Actor) Contact() string {
+	if a.Shown != "" {
+		return a.Shown
+	}
 	uri := "sip:" + a.Name + "@" + a.Addr.String()
 	if a.Protocol != flow.UDP {
 		uri += ";transport=" + strings.ToLower(a.Protocol.String())

@@ -16,7 +16,7 @@ var madeFields = map[string][]string{
 var ownResponse = []string{
 	"via", "from", "to", "call-id", "cseq", "content-length", "timestamp", "server", "date", "retry-after", "warning",
 	"unsupported", "allow", "accept", "accept-encoding", "accept-language", "supported", "proxy-authenticate", "www-authenticate",
-	"contact", "min-expires", "path", "service-route", "require", "reason", "expires", "record-route",
+	"contact", "min-expires", "path", "service-route", "require", "reason", "expires", "record-route", "flow-timer",
 }
 
 // edited are the header fields of a request that a proxy edits by RFC 3261 §16.6
