@@ -60,3 +60,40 @@ func (rc *ResponseContext) redirects() policy.Redirects {
 func (c *Core) mayFollow(rc *ResponseContext, mode policy.Redirects, u *sip.URI) bool {
 	return u.IsSIP() && u.Scheme == rc.way.asked(c.keptRequest(rc)) && (mode == policy.RedirectsFollow || rc.snap.responsible(u))
 }
+
+// asSIP is RFC 3261 §16.7 step 4 for a 416 to a tel URI that a rule has put in the
+// place of a sip URI: the same number becomes a SIP URI in the domain that the
+// request was sent to (§19.1.6), and a target of its own. Then the 416 does not count.
+func (c *Core) asSIP(rc *ResponseContext, b *Branch) bool {
+	if rc.phase != searching {
+		return false
+	}
+	t := c.targets.At(b.target)
+	asked, err := c.keptRequest(rc).URI()
+	if err != nil || !asked.IsSIP() {
+		return false
+	}
+	tried, err := sip.ParseURI(c.targetURI(rc, t))
+	if err != nil || tried.Scheme != sip.TEL {
+		return false
+	}
+	sent, err := sip.ParseURI(t.hop)
+	if err != nil || !sent.IsSIP() {
+		return false
+	}
+	out := append(append(c.lines[:0], asked.SchemeName...), ':')
+	out = append(append(out, tried.User...), tried.Params...)
+	out = append(append(out, '@'), sent.Host...)
+	c.lines = append(out, ";user=phone"...)
+	if _, err := sip.ParseURI(c.lines); err != nil { // what a number may hold and a user part may not
+		return false
+	}
+	if rc.added == 0 {
+		rc.rounds++
+		rc.added = rc.rounds
+	}
+	_, added := c.addTarget(rc, Target{
+		uri: c.lines, hop: t.hop, group: group{round: rc.added, q: t.group.q}, from: t.from, hasFrom: t.hasFrom, mark: t.mark,
+	})
+	return added
+}

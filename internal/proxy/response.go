@@ -81,6 +81,10 @@ func (c *Core) passUp(now clock.Instant, client *transaction.Client, m *sip.Mess
 			c.advance(now, rc, nil, fx)
 			return
 		}
+		if status == 416 && c.asSIP(rc, b) {
+			c.advance(now, rc, nil, fx)
+			return
+		}
 		c.collect(rc, m) // step 4
 		if status >= 600 {
 			c.decline(now, rc, fx)
