@@ -16,6 +16,7 @@ func announce(out io.Writer, log *slog.Logger, addresses []engine.Address, cfg *
 	for _, a := range addresses {
 		log.Info("listening", "listener", a.Name, "protocol", strings.ToLower(a.Protocol.String()), "address", a.Bind.String())
 	}
+	cfg.Warnings.Log(log)
 	log.Info("running", "config", cfg.File, "version", version(), "keys", cfg.Secret.String())
 	if d != nil && len(addresses) > 0 {
 		fmt.Fprintf(out, welcome, addresses[0].Bind, d.passwords["alice"], d.passwords["bob"])

@@ -20,9 +20,13 @@ func refused(errout io.Writer, diags config.Diagnostics) error {
 	if len(diags) == 0 {
 		return nil
 	}
+	printed(errout, diags)
+	return &failure{code: exitConfig}
+}
+
+func printed(errout io.Writer, diags config.Diagnostics) {
 	file, ok := errout.(*os.File)
 	diags.Print(errout, ok && colour(file))
-	return &failure{code: exitConfig}
 }
 
 // colour reports whether what is written to file is read on a terminal that
@@ -38,7 +42,8 @@ func checkCommand() *cobra.Command {
 		Use:   "check FILE…",
 		Short: "Find everything wrong with configuration files",
 		Long: `Loads each FILE as run would, and starts nothing. What is wrong is printed with its
-place, the line, and a hint; then the exit code is 3. Where a server runs with FILE,
+place, the line, and a hint; then the exit code is 3. What is allowed and most likely
+not meant is printed as a warning. Where a server runs with FILE,
 it is asked what a reload would change, and what would need a restart.`,
 		Example: `  viaduct check viaduct.hcl
   viaduct check /etc/viaduct/*.hcl`,
@@ -50,6 +55,7 @@ it is asked what a reload would change, and what would need a restart.`,
 					err = bad
 					continue
 				}
+				printed(cmd.ErrOrStderr(), cfg.Warnings)
 				fmt.Fprintf(cmd.OutOrStdout(), "%s is right\n", file)
 				for _, line := range cfg.Summary() {
 					fmt.Fprintf(cmd.OutOrStdout(), "  %s\n", line)

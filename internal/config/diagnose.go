@@ -3,8 +3,10 @@ package config
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"unicode"
@@ -19,6 +21,7 @@ type Diagnostic struct {
 	Column  int // from 1, in characters
 	Message string
 	Hint    string // what to do about it, or ""
+	Warning bool   // it is allowed, and most likely not meant
 
 	text  string // the line
 	start int    // where the fault begins in text, in bytes
@@ -45,6 +48,7 @@ func (d Diagnostics) Error() string {
 const (
 	bold  = "\x1b[1m"
 	red   = "\x1b[1;31m"
+	amber = "\x1b[1;33m"
 	dim   = "\x1b[2m"
 	reset = "\x1b[0m"
 )
@@ -58,9 +62,16 @@ func (d Diagnostics) Print(w io.Writer, color bool) {
 		}
 		return attribute + s + reset
 	}
+	errors, warnings := 0, 0
 	for i := range d {
 		x := &d[i]
-		fmt.Fprintf(w, "%s%s\n", paint(bold, x.place()), paint(red, x.Message))
+		hue, word := red, ""
+		if errors++; x.Warning {
+			errors--
+			warnings++
+			hue, word = amber, "warning: "
+		}
+		fmt.Fprintf(w, "%s%s\n", paint(bold, x.place()), paint(hue, word+x.Message))
 		if x.Line == 0 {
 			if x.Hint != "" {
 				fmt.Fprintf(w, "   %s\n", x.Hint)
@@ -69,18 +80,35 @@ func (d Diagnostics) Print(w io.Writer, color bool) {
 		}
 		fmt.Fprintf(w, "%s%s\n", paint(dim, fmt.Sprintf("%5d |", x.Line)), space(x.text))
 		fmt.Fprintf(w, "%s %s", paint(dim, "      |"), x.indent())
-		fmt.Fprint(w, paint(red, strings.Repeat("^", x.width())))
+		fmt.Fprint(w, paint(hue, strings.Repeat("^", x.width())))
 		if x.Hint != "" {
 			fmt.Fprint(w, " "+x.Hint)
 		}
 		fmt.Fprintln(w)
 	}
-	switch len(d) {
+	count(w, errors, "error")
+	count(w, warnings, "warning")
+}
+
+func count(w io.Writer, n int, what string) {
+	switch n {
 	case 0:
 	case 1:
-		fmt.Fprintln(w, "1 error")
+		fmt.Fprintf(w, "1 %s\n", what)
 	default:
-		fmt.Fprintf(w, "%d errors\n", len(d))
+		fmt.Fprintf(w, "%d %ss\n", n, what)
+	}
+}
+
+// Log writes a line for each, where there is nobody to print them for.
+func (d Diagnostics) Log(log *slog.Logger) {
+	for i := range d {
+		x := &d[i]
+		level, kind := slog.LevelError, "error"
+		if x.Warning {
+			level, kind = slog.LevelWarn, "warning"
+		}
+		log.Log(context.Background(), level, "configuration", "file", x.File, "line", x.Line, "column", x.Column, kind, x.Message, "hint", x.Hint)
 	}
 }
 

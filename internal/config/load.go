@@ -39,6 +39,7 @@ type Config struct {
 	Streams   []transport.Settings
 	Admin     Admin
 	Resolvers []netip.AddrPort // DNS servers to ask; nil: those of the system
+	Warnings  Diagnostics      // what is allowed, and most likely not meant
 
 	process []byte              // the secret of a process that has none configured
 	keys    [][sha256.Size]byte // digests of the secrets
@@ -205,6 +206,7 @@ func (l *loader) load(body *hclsyntax.Body) {
 	if len(l.diags) == 0 {
 		l.unreachable(file)
 		l.suitStateless(file)
+		l.doubts(file)
 	}
 	if l.opts.Running != nil {
 		l.stay(l.opts.Running)

@@ -23,6 +23,7 @@ type blockSpec struct {
 type attrSpec struct {
 	name     string
 	required bool
+	hint     string // where it is required and is not there
 	later    bool
 }
 
@@ -114,7 +115,7 @@ var (
 
 	editAttrs = []attrSpec{{name: "when"}, {name: "set"}, {name: "add"}, {name: "remove"}}
 
-	denySpec           = &blockSpec{name: "deny", attrs: []attrSpec{{name: "when", required: true}, {name: "reply"}}}
+	denySpec           = &blockSpec{name: "deny", attrs: []attrSpec{{name: "when", required: true, hint: "a rule that refuses all that it takes ends with reply"}, {name: "reply"}}}
 	headerSpec         = &blockSpec{name: "header", label: "name", attrs: editAttrs}
 	responseHeaderSpec = &blockSpec{name: "response_header", label: "name", attrs: editAttrs}
 
@@ -305,7 +306,7 @@ func (l *loader) check(body *hclsyntax.Body, spec *blockSpec, rng hcl.Range) *bl
 	}
 	for _, a := range spec.attrs {
 		if a.required && b.attrs[a.name] == nil && !misspelled(a.name, body, spec) {
-			l.report(rng, "", "%s needs %s", spec.name, a.name)
+			l.report(rng, a.hint, "%s needs %s", spec.name, a.name)
 		}
 	}
 	return b

@@ -99,6 +99,7 @@ func (r *Reloader) Reload() (config.Difference, error) {
 		r.cfg.Level.Set(next.Log)
 	}
 	r.running = next
+	next.Warnings.Log(r.cfg.Log)
 	r.cfg.Log.Info("reloaded", "config", next.File, "changes", len(d.Changes), "need_restart", len(d.Restart))
 	for _, line := range d.Lines() {
 		r.cfg.Log.Info("configuration", "change", line)
@@ -136,10 +137,7 @@ func (r *Reloader) complain(err error) {
 		return
 	}
 	r.cfg.Log.Error("reload refused, nothing has changed", "config", r.running.File, "errors", len(diags))
-	for i := range diags {
-		d := &diags[i]
-		r.cfg.Log.Error("configuration", "file", d.File, "line", d.Line, "column", d.Column, "error", d.Message, "hint", d.Hint)
-	}
+	diags.Log(r.cfg.Log)
 }
 
 func (r *Reloader) note(err error) {
