@@ -8,9 +8,6 @@ type Cursor struct {
 	stage stage
 }
 
-// AtRoute is the beginning of a route: an `otherwise` may jump to one.
-func AtRoute(i int) Cursor { return Cursor{route: uint16(i) + 1} }
-
 // stage is how far a rule has been gone through.
 type stage uint8
 

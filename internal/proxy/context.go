@@ -135,8 +135,10 @@ func (c *Core) newContext(now clock.Instant, rq *request) *ResponseContext {
 	rc.path, rc.proven = rq.path, rq.proven
 	c.edits = c.appendEdits(c.edits[:0], rq)
 	rc.edits = c.bytes.Copy(c.edits)
-	if rq.way.uri != nil { // it lives in the scratch of this step
+	if rq.way.uri != nil { // it lives in the scratch of this step, which is needed again
 		rc.way.uri = c.bytes.Copy(rq.way.uri)
+		rq.way.uri = rc.way.uri
+		rq.readURI()
 	}
 	return rc
 }

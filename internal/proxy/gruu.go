@@ -87,7 +87,7 @@ func (c *Core) cameToGRUU(rc *ResponseContext) bool {
 
 // forwards reports whether an end would have somebody else take the request.
 func forwards(end *policy.End) bool {
-	return end.Kind == policy.Send || end.Kind == policy.Redirect || end.Kind == policy.Jump
+	return end.Kind == policy.Send || end.Kind == policy.Redirect
 }
 
 // contactGRUU reads the Contact of a request; false when it is no GRUU of ours.

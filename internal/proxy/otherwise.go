@@ -40,16 +40,8 @@ func (c *Core) goOn(now clock.Instant, rc *ResponseContext, end *policy.End, fx 
 	rc.end, rc.best, rc.lines, rc.class, rc.rang, rc.phase = end, best{}, nil, policy.NoClass, false, searching
 	rc.rounds++
 	rq := c.retake(now, rc)
-	send := false
-	if end.Kind == policy.Jump {
-		rq.at = policy.AtRoute(end.Route)
-		send = c.ruled(now, rq, fx)
-	} else {
-		send = c.carryOut(now, rq, end, fx)
-	}
-	if send {
-		rc.rule, rc.end, rc.at = rq.rule, rq.end, rq.at
-		c.addTargets(now, rc, rq, rq.end)
+	if c.carryOut(now, rq, end, fx) {
+		c.addTargets(now, rc, rq, end)
 		c.startPatience(now, rc)
 		c.advance(now, rc, nil, fx)
 	}
@@ -101,6 +93,8 @@ func (c *Core) ringOver(now clock.Instant, rc *ResponseContext, fx *effect.List)
 	if rc.best.status == 0 || rc.best.wire == nil {
 		c.failed(rc, 408)
 	}
-	rc.class = policy.NoAnswer
+	if rc.phase == searching { // after a 6xx it is only the others that have not ended
+		rc.class = policy.NoAnswer
+	}
 	c.finish(now, rc, fx)
 }

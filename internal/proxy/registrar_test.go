@@ -522,3 +522,35 @@ rule "none" { reply = "403 By Rule" }
 		t.Errorf("a forged Path value: got %s, want 403", what(z))
 	}
 }
+
+// A 6xx that came before an end had rung long enough is what that end says: those
+// who have not ended by then are not what it is judged by.
+func TestDeclinedBeforeItHasRungLongEnough(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, `
+server { domains = ["example.org"] }
+rule "both" {
+  send = ["sip:bob@203.0.113.7", "sip:bob@203.0.113.8"]
+  ring = "20s"
+  otherwise {
+    on   = ["no-answer"]
+    send = "sip:mail@203.0.113.99"
+  }
+}
+`)
+	list := d.call("bob")
+	if len(list) != 2 {
+		t.Fatalf("%d messages", len(list))
+	}
+	d.receive(carolAt, answer(list[1], "180 Ringing"))
+	d.receive(bobAt, answer(list[0], "603 Decline")) // and nothing more is heard of the other
+	for _, x := range d.pass(21 * time.Second) {
+		switch {
+		case x.Method == "INVITE":
+			t.Fatalf("an INVITE to %s", x.hop.Remote)
+		case x.Status == 603:
+			return
+		}
+	}
+	t.Error("no 603 came")
+}
