@@ -58,6 +58,8 @@ func (c *Conn) upgrade(stream net.Conn, use *WebSocket) error {
 	}
 	session := use.session(rq)
 	switch {
+	case rq.ContentLength != 0 || len(rq.TransferEncoding) > 0: // a GET has no body, and whoever is between us may see one
+		return refuseHTTP(stream, http.StatusBadRequest, "", RefusedRequest, "a body")
 	case !hasExactToken(rq.Header["Sec-Websocket-Protocol"], "sip"):
 		return refuseHTTP(stream, http.StatusBadRequest, "", RefusedSubprotocol, `subprotocol "sip" is not offered`)
 	case !use.allows(rq):
