@@ -102,32 +102,39 @@ func TestVerify(t *testing.T) {
 	for name, c := range map[string]struct {
 		by   *authority.Authority
 		edit func(*x509.Certificate)
-		ok   bool
+		ok   string // for which side of a connection
 	}{
-		"for servers and clients": {a, nil, true},
-		"for anything":            {a, usage(nil), true},
-		"for any by name":         {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageAny}), true},
-		"for SIP (RFC 5924)":      {a, usage(nil, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 20}), true},
-		"for mail":                {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}), false},
-		"for something unknown":   {a, usage(nil, asn1.ObjectIdentifier{1, 2, 3}), false},
-		"by somebody else":        {other, nil, false},
+		"for servers and clients": {a, nil, "both"},
+		"for anything":            {a, usage(nil), "both"},
+		"for any by name":         {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageAny}), "both"},
+		"for SIP (RFC 5924)":      {a, usage(nil, asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 20}), "both"},
+		"for servers":             {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}), "both"},
+		"for clients":             {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}), "client"},
+		"for mail":                {a, usage([]x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}), ""},
+		"for something unknown":   {a, usage(nil, asn1.ObjectIdentifier{1, 2, 3}), ""},
+		"by somebody else":        {other, nil, ""},
 		"expired": {a, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
-		}, false},
+		}, ""},
 		"not valid yet": {a, func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
-		}, false},
+		}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			chain, _ := c.by.Issue([]string{"sip:example.com"}, c.edit)
-			got, err := trust.Verify([]*x509.Certificate{leaf(t, chain)}, time.Now())
-			if (err == nil) != c.ok || c.ok && (len(got) != 1 || got[0] != "example.com") {
-				t.Errorf("got %q, %v", got, err)
+			for _, side := range []struct {
+				verify func([]*x509.Certificate, time.Time) ([]string, error)
+				ok     bool
+			}{{trust.VerifyServer, c.ok == "both"}, {trust.VerifyClient, c.ok != ""}} {
+				got, err := side.verify([]*x509.Certificate{leaf(t, chain)}, time.Now())
+				if (err == nil) != side.ok || side.ok && (len(got) != 1 || got[0] != "example.com") {
+					t.Errorf("got %q, %v", got, err)
+				}
 			}
 		})
 	}
-	if _, err := trust.Verify(nil, time.Now()); err != certificate.ErrNone {
+	if _, err := trust.VerifyServer(nil, time.Now()); err != certificate.ErrNone {
 		t.Error(err)
 	}
 	if _, err := certificate.NewTrust([]byte("nothing")); err == nil {

@@ -72,15 +72,26 @@ func quoted(names []string) string {
 	return b.String()
 }
 
-// Verify is RFC 5922 §7.1 for what a peer has presented: the chain leads to an
-// anchor, dates and usage fit. It returns the SIP domains of the first
+// VerifyServer is RFC 5922 §7.1 for what a server has presented: the chain leads to
+// an anchor, dates and usage fit. It returns the SIP domains of the first
 // certificate.
-func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) ([]string, error) {
+func (t *Trust) VerifyServer(chain []*x509.Certificate, now time.Time) ([]string, error) {
+	return t.verify(chain, now, x509.ExtKeyUsageServerAuth)
+}
+
+// VerifyClient is VerifyServer for a client. One that has a certificate for servers
+// only may show it: a SIP server is the client of its next hop, and public
+// authorities do not write both usages into a certificate any more.
+func (t *Trust) VerifyClient(chain []*x509.Certificate, now time.Time) ([]string, error) {
+	return t.verify(chain, now, x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth)
+}
+
+func (t *Trust) verify(chain []*x509.Certificate, now time.Time, these ...x509.ExtKeyUsage) ([]string, error) {
 	if len(chain) == 0 {
 		return nil, ErrNone
 	}
 	leaf := chain[0]
-	usages, ok := usage(leaf)
+	usages, ok := usage(leaf, these)
 	if !ok {
 		return nil, ErrUsage
 	}
@@ -94,16 +105,14 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) ([]string, erro
 	return Identities(leaf), nil
 }
 
-// usage tells what the chain of a certificate is to be checked for. Either side
-// of TLS may be the client of the next connection, so that each of the two usages
-// will do.
-func usage(c *x509.Certificate) ([]x509.ExtKeyUsage, bool) {
-	tls := []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+// usage tells what the chain of a certificate is to be checked for: one of these,
+// unless it says that it is for SIP (RFC 5924) or for anything. RFC 5280 §4.2.1.12:
+// it is for no use that it does not name.
+func usage(c *x509.Certificate, these []x509.ExtKeyUsage) ([]x509.ExtKeyUsage, bool) {
+	named := func(u x509.ExtKeyUsage) bool { return slices.Contains(these, u) }
 	switch {
-	case len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0,
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageServerAuth),
-		slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageClientAuth):
-		return tls, true
+	case len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0, slices.ContainsFunc(c.ExtKeyUsage, named):
+		return these, true
 	case slices.Contains(c.ExtKeyUsage, x509.ExtKeyUsageAny), slices.ContainsFunc(c.UnknownExtKeyUsage, forSIP.Equal):
 		return []x509.ExtKeyUsage{x509.ExtKeyUsageAny}, true
 	}

@@ -68,7 +68,7 @@ func newTLS(cfg TLSConfig, set *certificate.Set) *TLS {
 	case cfg.Require:
 		t.server.ClientAuth, t.server.ClientCAs = tls.RequestClientCert, cfg.Clients.Roots()
 		t.server.VerifyConnection = func(s tls.ConnectionState) error {
-			_, err := cfg.Clients.Verify(s.PeerCertificates, wall())
+			_, err := cfg.Clients.VerifyClient(s.PeerCertificates, wall())
 			return err
 		}
 	default: // RFC 5922 §7.4: without a valid one it is not authenticated, and that is all
@@ -91,7 +91,7 @@ func (t *TLS) client(domain string) *tls.Config {
 			return t.set.First(), nil
 		},
 		VerifyConnection: func(s tls.ConnectionState) error {
-			identities, err := t.cfg.Servers.Verify(s.PeerCertificates, wall())
+			identities, err := t.cfg.Servers.VerifyServer(s.PeerCertificates, wall())
 			if err != nil {
 				return err
 			}
@@ -109,7 +109,7 @@ func (t *TLS) accepted(chain []*x509.Certificate) ([]string, error) {
 	case t.cfg.Require: // it was verified during the handshake
 		return certificate.Identities(chain[0]), nil
 	}
-	return t.cfg.Clients.Verify(chain, wall())
+	return t.cfg.Clients.VerifyClient(chain, wall())
 }
 
 // Expiries tells when the certificates end.
