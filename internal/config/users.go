@@ -74,11 +74,11 @@ func (l *loader) realm(u *Users, b *block, shown map[string]hcl.Range) {
 	shown[s] = rng
 	u.Realm.Realm, u.Realm.Domains = s, l.ours
 	if len(l.config.Domains) > 0 {
-		u.Realm.Home = l.config.Domains[0]
+		u.Realm.Home = []byte(l.config.Domains[0])
 	}
 	// auth.RealmConfig: the alice of one domain must not pass for that of another
 	if one := policy.NewDomains(s); l.isDomain(s) {
-		u.Realm.Domains, u.Realm.Home = one, s
+		u.Realm.Domains, u.Realm.Home = one, []byte(s)
 	}
 }
 

@@ -11,7 +11,7 @@ type Realm struct {
 	AuthInt    bool             // qop auth-int is offered, too
 	NoQop      bool             // answers without qop are accepted
 	Domains    *Domains         // whose users it holds: the domain that it is named like, else all of ours
-	Home       string           // that of them which a user is asserted in who claims none (RFC 3325); "" for none
+	Home       []byte           // that of them which a user is asserted in who claims none (RFC 3325); nil for none
 	ID         int              // index in Program.Realms
 }
 

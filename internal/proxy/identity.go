@@ -72,7 +72,7 @@ func (c *Core) appendCaller(dst []byte, rq *request) []byte {
 			return appendIdentity(dst, who, u.Host)
 		}
 	}
-	out := appendIdentity(dst, who, []byte(who.Realm.Home))
+	out := appendIdentity(dst, who, who.Realm.Home)
 	if len(out) > len(dst) {
 		if _, ok := rq.snap.speaksAs(who, out[len(dst)+1:len(out)-1]); ok { // a name may hold a domain that is not ours
 			return out

@@ -1,9 +1,13 @@
 package proxy_test
 
 import (
+	"bytes"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"viaduct/internal/auth"
 	"viaduct/internal/flow"
@@ -344,6 +348,63 @@ func TestEditsLeaveTheRequestURI(t *testing.T) {
 		x := s.relayed(s.receive(aliceAt, s.compose(method+" sip:bob@203.0.113.7;maddr=192.0.2.1 SIP/2.0")), bobAt)
 		if x.URI != "sip:bob@203.0.113.7" || !x.Has("X-Long") {
 			t.Errorf("%s: Request-URI %s, X-Long %q", method, x.URI, x.Get("X-Long"))
+		}
+	}
+}
+
+// Neither a challenge nor a wrong answer to one allocates, nor a right one with all
+// that is told of its user.
+func TestAllocAuthentication(t *testing.T) {
+	g := newCallers(t, `identity { assert = "all" }`, "")
+	request := func(lines ...string) []byte {
+		return []byte(g.compose("MESSAGE sip:bob@example.org SIP/2.0", append(lines, anonymous)...))
+	}
+	challenge := g.refused(g.receive(aliceAt, string(request())), 407)
+	right := g.answerFor(challenge, "Proxy-Authorization", "alice", "secret", "MESSAGE", "sip:bob@example.org")
+	nonce := md5Challenge.FindStringSubmatch(challenge.Wire)[2]
+	nc := 0
+	from := flow.Flow{Local: g.on[0].Addr, Remote: netip.MustParseAddrPort(aliceAt), Protocol: flow.UDP}
+	for _, c := range []struct {
+		name  string
+		sends int
+		wire  func() []byte
+	}{
+		{"a challenge", 1, func() []byte { return request() }},
+		{"a wrong answer", 1, func() []byte {
+			return request(strings.Replace(right, `response="`, `response="0`, 1)[:len(right)-1] + `"`)
+		}},
+		{"a right answer", 2, func() []byte {
+			nc++
+			count := fmt.Sprintf("%08x", nc)
+			response := hash(hash("alice", "staff", "secret"), nonce, count, "abc", "auth", hash("MESSAGE", "sip:bob@example.org"))
+			line, _, _ := strings.Cut(strings.Replace(right, "nc=00000001", "nc="+count, 1), "response=")
+			return request(line + `response="` + response + `"`)
+		}},
+	} {
+		play := func(n int) float64 {
+			var messages [][]byte
+			for range n {
+				messages = append(messages, c.wire())
+			}
+			i := 0
+			allocs := testing.AllocsPerRun(n-1, func() {
+				g.fx.Reset()
+				g.Receive(g.now, messages[i], from, &g.fx)
+				i++
+			})
+			if len(g.fx.Sends) != c.sends || c.sends == 2 && !bytes.Contains(g.fx.Sends[1].Wire, []byte("P-Asserted-Identity: <sip:alice@example.org>")) {
+				t.Errorf("%s: %d messages, the last\n%s", c.name, len(g.fx.Sends), g.fx.Sends[0].Wire)
+			}
+			for end := g.now.Add(40 * time.Second); g.now < end; {
+				g.now = g.now.Add(100 * time.Millisecond)
+				g.fx.Reset()
+				g.Expire(g.now, &g.fx)
+			}
+			return allocs
+		}
+		play(150)
+		if allocs := play(100); allocs != 0 {
+			t.Errorf("%s: %v allocations", c.name, allocs)
 		}
 	}
 }
