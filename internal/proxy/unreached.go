@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"hash/maphash"
 	"time"
 
@@ -39,14 +40,15 @@ func UnreachedHandle(branch []byte, shard int) (h effect.Handle, ok bool) {
 }
 
 // askFailure has the core told when the request of rq, which was the last to be sent,
-// does not get through.
+// does not get through. Its Via is still in the scratch.
 func (c *Core) askFailure(rq *request, fx *effect.List) {
 	m := &fx.Sends[len(fx.Sends)-1]
 	if rq.follows || rq.from.Protocol.Reliable() || m.Fallback.IsValid() {
 		return
 	}
-	c.text = c.appendStatelessBranch(c.text[:0], rq.m)
-	m.For, _ = UnreachedHandle(c.text, int(c.config.Shard))
+	if at := bytes.Index(c.text, []byte(statelessMark)); at >= 0 && len(c.text) >= at+statelessLen {
+		m.For, _ = UnreachedHandle(c.text[at:at+statelessLen], int(c.config.Shard))
+	}
 }
 
 // notReached remembers that what h names did not get through.
