@@ -78,7 +78,9 @@ func TestPhonesOverTLS(t *testing.T) {
 		phone  func(t *testing.T, o *office) *phone
 	}{
 		"baresip by a name with NAPTR": {`advertise = "example.test"`, func(t *testing.T, o *office) *phone {
-			in := func(name string, args ...string) *exec.Cmd { return inNamespace(o.hub, append([]string{name}, args...)...) }
+			in := func(name string, args ...string) *exec.Cmd {
+				return inNamespace(o.hub, append([]string{name}, args...)...)
+			}
 			dns := nameServerBy(t, in, o.at(1), "@ NAPTR 10 10 \"s\" \"SIPS+D2T\" \"\" _sips._tcp\n_sips._tcp SRV 10 10 5061 @\n@ A "+o.at(1)+"\n")
 			return baresip(t, o, "dns_server "+dns+"\n")
 		}},

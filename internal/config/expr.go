@@ -278,7 +278,12 @@ func (l *loader) equal(a, b *value, rng hcl.Range) value {
 		a, b = b, a // the more particular side first
 	}
 	texts := anyOf(text, domain)
+	if b.kind == peer {
+		a, b = b, a
+	}
 	switch {
+	case a.kind == peer && texts.has(b.kind):
+		return l.equalPeer(a, b, rng)
 	case a.kind == number && b.kind == number:
 		return truthOf(policy.EqualNumber(a.number, b.number), rng, *a, *b)
 	case a.kind == truth && b.kind == truth:
@@ -311,6 +316,15 @@ func comparisonHint(a, b *value) string {
 		return `write the text in quotes: "…"`
 	}
 	return ""
+}
+
+// equalPeer asks whether a peer speaks for a domain.
+func (l *loader) equalPeer(a, b *value, rng hcl.Range) value {
+	if b.fixed && strings.Contains(b.str, "*") {
+		l.report(b.rng, "name the domain that the certificate is for", "%q is the name of nobody (RFC 5922 §7.2)", b.str)
+		return value{rng: rng}
+	}
+	return truthOf(policy.PeerIs(b.text), rng, *a, *b)
 }
 
 func (l *loader) equalMethod(a, b *value, rng hcl.Range) value {

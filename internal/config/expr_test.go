@@ -279,7 +279,7 @@ func everything() string {
 	var parts []string
 	for _, f := range fields {
 		switch {
-		case f.later, f.name == "header":
+		case f.later, f.name == "header", f.name == "tls.peer": // that needs a listener of its own
 		case f.name == "method":
 			parts = append(parts, `method == PUBLISH`)
 		case f.name == "src.ip":

@@ -74,6 +74,7 @@ var fields = slices.Concat(
 		{name: "session", source: true, make: func() value {
 			return value{kind: text, text: policy.Session(), present: policy.HasSession()}
 		}},
+		{name: "tls.peer", source: true, make: func() value { return value{kind: peer, present: policy.HasPeer()} }},
 		{name: "time.hour", time: true, make: func() value { return value{kind: number, number: policy.Hour()} }},
 		{name: "time.minute", time: true, make: func() value { return value{kind: number, number: policy.Minute()} }},
 		{name: "time.weekday", time: true, make: func() value {
@@ -86,7 +87,6 @@ var fields = slices.Concat(
 		{name: "call_id", make: func() value { return value{kind: text, text: policy.CallID()} }},
 		{name: "header", indexed: true},
 		{name: "auth.user", header: sip.Authorization, make: func() value { return value{kind: text, text: policy.AuthUser()} }},
-		{name: "tls", later: true},
 		{name: "target", later: true},
 		{name: "limit", later: true},
 		{name: "hook", later: true},
@@ -136,6 +136,10 @@ func (l *loader) read(f *field, rng hcl.Range) value {
 	v.rng = rng
 	if f.name == "listener" {
 		v.words = l.listenerNames
+	}
+	if v.kind == peer && !l.asksClients() {
+		l.report(rng, `client_ca = "/etc/viaduct/clients.pem" says whose certificates count`, "%s is always nobody: no listener asks for client certificates", f.name)
+		return value{rng: rng}
 	}
 	l.reads.Source = l.reads.Source || f.source
 	l.reads.Time = l.reads.Time || f.time

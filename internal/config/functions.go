@@ -38,10 +38,10 @@ var (
 // functions returns everything that an expression can call.
 func functions() []function {
 	return []function{
-		{name: "has", usage: "x", least: 1, args: []argument{{kinds: scalar.kinds | anyOf(row)}}, build: (*loader).has},
+		{name: "has", usage: "x", least: 1, args: []argument{{kinds: scalar.kinds | anyOf(row, peer)}}, build: (*loader).has},
 		{name: "local", usage: "domain", least: 1, args: []argument{{kinds: anyOf(domain, text)}}, build: (*loader).local},
 		{name: "within", usage: "address, network.X", least: 2, args: []argument{{kinds: anyOf(address, domain, text)}, {kinds: anyOf(set, list, text)}}, build: (*loader).within},
-		{name: "one_of", usage: "x, a, b, …", least: 2, repeats: true, args: []argument{scalar, scalar}, build: (*loader).oneOf},
+		{name: "one_of", usage: "x, a, b, …", least: 2, repeats: true, args: []argument{{kinds: scalar.kinds | anyOf(peer)}, scalar}, build: (*loader).oneOf},
 		{name: "matches", usage: `text, "expression"`, least: 2, args: []argument{anyText, fixedArg}, build: (*loader).matches},
 		{name: "like", usage: `text, "dial plan"`, least: 2, args: []argument{anyText, fixedArg}, build: (*loader).like},
 		{name: "starts_with", usage: "text, beginning", least: 2, args: []argument{anyText, anyText}, build: comparing(policy.StartsWith)},

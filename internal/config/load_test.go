@@ -397,7 +397,7 @@ func TestExamples(t *testing.T) {
 	chain, key := authority.New(t).Write(dir, "example", nil, "example.com", "sip.example.com")
 	look := quiet()
 	look.ReadFile = os.ReadFile
-	here := strings.NewReplacer("/etc/viaduct/tls/fullchain.pem", chain, "/etc/viaduct/tls/privkey.pem", key, "/usr/share/viaduct/phone", dir)
+	here := strings.NewReplacer("/etc/viaduct/tls/fullchain.pem", chain, "/etc/viaduct/tls/privkey.pem", key, "/etc/viaduct/tls/partners.pem", chain, "/usr/share/viaduct/phone", dir)
 	files, err := filepath.Glob("../../examples/*.hcl")
 	if err != nil || len(files) < 3 {
 		t.Fatal(files, err)

@@ -147,6 +147,12 @@ func (l *loader) provable() []string {
 	})
 }
 
+// asksClients reports whether a listener of the file asks its clients for
+// certificates.
+func (l *loader) asksClients() bool {
+	return slices.ContainsFunc(l.streamBlocks, func(s streamBlock) bool { return s.block.attr("client_ca") != nil })
+}
+
 // requires reads whether a client must have a certificate.
 func (l *loader) requires(b *block) bool {
 	a := b.attr("verify_client")

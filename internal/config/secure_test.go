@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"crypto/x509"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"viaduct/internal/authority"
+	"viaduct/internal/flow"
+	"viaduct/internal/policy"
+	"viaduct/sip"
 )
 
 // vault makes the files that listen blocks name.
@@ -163,6 +167,74 @@ func TestListenersThatAreRefused(t *testing.T) {
 				t.Errorf("got %v\nwant %s", bad, c.want)
 			}
 		})
+	}
+}
+
+// Rules ask whom the certificate of a peer is for; that it is asked for is checked
+// when the file is loaded, and so is what can be said of it.
+//
+// Proves: SE-8, SE-22
+func TestRulesReadThePeer(t *testing.T) {
+	t.Parallel()
+	dir := vault(t)
+	const (
+		secret = "server {\n  domains = [\"example.com\"]\n  secret = \"a secret of the test bench\"\n}\n"
+		listen = "listen \"tls\" {\n  address = \"127.0.0.1:5061\"\n  certificate = \"good.pem\"\n  key = \"good.key\"\n%s}\n"
+		asking = "  client_ca = \"ca.pem\"\n"
+	)
+	decides := func(when, from string, proven ...string) bool {
+		t.Helper()
+		cfg, bad := parseIn(dir, secret+fmt.Sprintf(listen, asking)+"rule \"r\" {\n  when = "+when+"\n  drop = true\n}\n")
+		if len(bad) > 0 {
+			t.Fatal(bad)
+		}
+		var m sip.Message
+		if err := m.Parse([]byte("INVITE sip:bob@example.com SIP/2.0\r\nFrom: <" + from + ">;tag=1\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		f := policy.Facts{Msg: &m, Method: sip.INVITE, From: flow.Flow{Protocol: flow.TLS, Domain: flow.MakeProven(proven)}}
+		var r *policy.Rule
+		for x := range cfg.Snapshot.Program.All {
+			r = x
+		}
+		return r.When(&f)
+	}
+	for _, c := range []struct {
+		when, from string
+		proven     []string
+		want       bool
+	}{
+		{"tls.peer == from.domain", "sip:a@Partner.example", []string{"other.example", "partner.example"}, true},
+		{"from.domain == tls.peer", "sip:a@partner.example", []string{"partner.example"}, true},
+		{"tls.peer == from.domain", "sip:a@sub.partner.example", []string{"partner.example"}, false},
+		{"tls.peer == from.domain", "sip:a@partner.example", nil, false},
+		{"tls.peer != from.domain", "sip:a@partner.example", nil, true},
+		{`one_of(tls.peer, "a.example", "Partner.Example")`, "sip:a@x.example", []string{"partner.example"}, true},
+		{"has(tls.peer)", "sip:a@x.example", []string{"partner.example"}, true},
+		{"has(tls.peer)", "sip:a@x.example", nil, false},
+		{`original.tls.peer == "partner.example"`, "sip:a@x.example", []string{"partner.example"}, true},
+	} {
+		if got := decides(c.when, c.from, c.proven...); got != c.want {
+			t.Errorf("%s, with %q from %s: %v", c.when, c.proven, c.from, got)
+		}
+	}
+	for when, want := range map[string]string{
+		`tls.peer == "*.example.com"`:    "is the name of nobody",
+		`"${tls.peer}" == "a.example"`:   "the names of a peer stands in a text",
+		`tls.peer == 5`:                  "cannot compare the names of a peer with the number 5",
+		`tls.peer == tls.peer`:           "cannot compare the names of a peer with the names of a peer",
+		`lower(tls.peer) == "a"`:         "the names of a peer stands in lower(…)",
+		`tls.per == "a.example"`:         `unknown field "tls.per"`,
+		`has(tls.peer["sip:a.example"])`: "tls.peer has no parts",
+	} {
+		_, bad := parseIn(dir, secret+fmt.Sprintf(listen, asking)+"rule \"r\" {\n  when = "+when+"\n  drop = true\n}\n")
+		if len(bad) != 1 || !strings.Contains(bad.Error(), want) {
+			t.Errorf("%s: got %v, want %s", when, bad, want)
+		}
+	}
+	_, bad := parseIn(dir, secret+fmt.Sprintf(listen, "")+"rule \"r\" {\n  when = has(tls.peer)\n  drop = true\n}\n")
+	if len(bad) != 1 || !strings.Contains(bad.Error(), "no listener asks for client certificates") {
+		t.Errorf("nobody is asked: %v", bad)
 	}
 }
 

@@ -26,11 +26,12 @@ const (
 	set                  // network.X or group.X
 	list                 // […]
 	row                  // table.X[key]
+	peer                 // tls.peer
 )
 
 var kindNames = [...]string{
 	bad: "nothing", text: "a text", domain: "a domain", number: "a number", fraction: "a number with decimals", truth: "a bool",
-	address: "an address", method: "a method", set: "a set of addresses", list: "a list", row: "a row",
+	address: "an address", method: "a method", set: "a set of addresses", list: "a list", row: "a row", peer: "the names of a peer",
 }
 
 func (k kind) String() string { return kindNames[k] }

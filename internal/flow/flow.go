@@ -77,7 +77,7 @@ type Flow struct {
 	Conn     uint32         // connection number, 0 for UDP
 	Listener Listener
 	Protocol Protocol
-	Domain   Domain  // of a Hop that is to be connected to by TLS; none in where a message came from
+	Domain   Domain  // of a Hop what its far end must prove by TLS; of where a message came from what that has proven
 	Session  Session // that a WebSocket was opened with; none in a Hop
 }
 
@@ -91,7 +91,7 @@ const Existing uint32 = 1<<32 - 1
 
 // Hop returns the way back along f.
 func (f Flow) Hop() Hop {
-	f.Session = Session{}
+	f.Session, f.Domain = Session{}, Domain{}
 	return Hop(f)
 }
 

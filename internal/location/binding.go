@@ -57,7 +57,8 @@ func (b *Binding) ByFlow() bool {
 // refreshes reports whether b differs from old in nothing but what every
 // refresh changes. Nearly all REGISTERs do only that.
 func (b *Binding) refreshes(old *Binding) bool {
-	return b.Q == old.Q && b.Flags == old.Flags && b.RegID == old.RegID && b.Since == old.Since && b.Flow == old.Flow &&
+	return b.Q == old.Q && b.Flags == old.Flags && b.RegID == old.RegID && b.Since == old.Since &&
+		same(b.Flow, old.Flow) && b.Flow.Listener == old.Flow.Listener &&
 		bytes.Equal(b.Contact, old.Contact) && bytes.Equal(b.Params, old.Params) &&
 		bytes.Equal(b.CallID, old.CallID) && bytes.Equal(b.Path, old.Path) &&
 		bytes.Equal(b.Instance, old.Instance) && bytes.Equal(b.UserAgent, old.UserAgent)

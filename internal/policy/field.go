@@ -185,5 +185,12 @@ func Session() Text { return func(f *Facts) []byte { return f.str(f.From.Session
 // HasSession reports whether there is one.
 func HasSession() Bool { return func(f *Facts) bool { return f.From.Session != flow.Session{} } }
 
+// PeerIs reports whether the far end of the connection that the message came by has
+// proven to speak for a domain (RFC 5922 §7.4): it may speak for several.
+func PeerIs(domain Text) Bool { return func(f *Facts) bool { return f.From.Domain.Proves(domain(f)) } }
+
+// HasPeer reports whether it speaks for any.
+func HasPeer() Bool { return func(f *Facts) bool { return !f.From.Domain.IsZero() } }
+
 // ListenerName is the name of the listener that the message came to.
 func ListenerName() Text { return func(f *Facts) []byte { return f.str(f.Listener) } }

@@ -100,6 +100,9 @@ func (c *Conn) establish(d dialed) bool {
 		return false
 	}
 	c.tls = d.tls
+	if proven := c.peer.Load(); proven != nil {
+		c.flow.Domain = flow.MakeProven(*proven)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason.Load() != uint32(notEnded) {

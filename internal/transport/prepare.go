@@ -80,6 +80,7 @@ func (c *Conn) identify(t *TLS) {
 		c.s.tell([]Notice{{What: "client certificate does not count", Listener: c.to.listener, Remote: c.flow.Remote, Err: err}})
 	case len(identities) > 0:
 		c.peer.Store(&identities)
+		c.flow.Domain = flow.MakeProven(identities)
 	}
 }
 
