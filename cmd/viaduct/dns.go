@@ -73,9 +73,7 @@ Exit codes: 0 there are hops, 1 there are none, 2 a wrong command line, 3 FILE w
 
 // dns is viaduct dns.
 func dns(cmd *cobra.Command, flags *dnsFlags, text string) error {
-	if !strings.Contains(text, ":") {
-		text = "sip:" + text
-	}
+	text = asURI(text)
 	uri, err := sip.ParseURI([]byte(text))
 	if err != nil {
 		return fmt.Errorf("%s is no URI: %w", text, err)
@@ -102,6 +100,16 @@ func dns(cmd *cobra.Command, flags *dnsFlags, text string) error {
 		}
 		return walk(cmd, cfg, q, flags.format.value)
 	})(cmd, nil)
+}
+
+// asURI makes a sip URI of a host, with or without a port or a user.
+func asURI(text string) string {
+	scheme, _, _ := strings.Cut(strings.ToLower(text), ":")
+	switch scheme {
+	case "sip", "sips", "tel":
+		return text
+	}
+	return "sip:" + text
 }
 
 // walk looks q up and prints the report.
