@@ -97,9 +97,11 @@ func TestStreamNobodyThere(t *testing.T) {
 
 	k := o.talk(t, o.party(t, "tcp"), bob, "call")
 	k.dial()
+	bob.reply(k.invite, "180 Ringing") // no 100 after this, when everything takes long
+	k.alice.hear("SIP/2.0 180")
 	_ = k.alice.tcp.Close()
 	k.ends(k.alice, 1)
-	bob.reply(k.invite, "180 Ringing")
+	bob.reply(k.invite, "183 Session Progress")
 	waitFor(t, func() bool {
 		l := o.Stats().Listeners[1].Streams[0]
 		return l.Fallbacks == 1 && l.SendErrors == 2 && l.Ended[transport.EndConnect] == 2
