@@ -82,19 +82,15 @@ func (c *Core) Stored(now clock.Instant, h effect.Handle, err error, fx *effect.
 		return
 	}
 	c.counts.Registers++
+	c.registrar.Begin(m, rq.from, &s, rq.snap.Domains) // it reads as before: what it said then is known again
 	c.confirm(now, rq, &s, fx)
 }
 
-// confirm is step 8: the 200 with all bindings that there are now.
+// confirm is step 8: the 200 with all bindings that there are now, for the request that
+// the registrar has read last.
 func (c *Core) confirm(now clock.Instant, rq *request, s *registrar.Settings, fx *effect.List) {
-	c.found.Bindings = c.found.Bindings[:0]
-	if a, err := rq.m.ToAddress(); err == nil {
-		if u, err := sip.ParseURI(a.URI); err == nil {
-			c.query, _ = location.AppendAOR(c.query[:0], &u)
-			rq.snap.Directory.Lookup(now, c.query, &c.found)
-		}
-	}
-	c.lines = c.registrar.AppendOK(c.lines[:0], now, rq.m, rq.from, s, rq.snap.Domains, c.found.Bindings)
+	rq.snap.Directory.Lookup(now, c.registrar.AOR(), &c.found)
+	c.lines = c.registrar.AppendOK(c.lines[:0], now, s, c.found.Bindings)
 	c.respond(now, rq, &rejection{status: 200, headers: c.lines}, fx)
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"viaduct/internal/clock"
-	"viaduct/internal/flow"
 	"viaduct/internal/location"
 	"viaduct/sip"
 )
@@ -13,21 +12,19 @@ import (
 // supported are the extensions that every 200 names. RFC 5627 §5.2: not gruu.
 const supported = "Supported: path, outbound\r\n"
 
-// AppendOK appends the header lines of the 200 to m: RFC 3261 §10.3 step 8. It
-// reads m anew, because a commit may lie between the request and its answer;
-// from and s are those of Begin. bindings are all that the AOR has now.
-func (r *Registrar) AppendOK(dst []byte, now clock.Instant, m *sip.Message, from flow.Flow, s *Settings, d Domains, bindings []location.Binding) []byte {
-	if r.read(m, from, s, d) != nil {
-		return dst // Begin let it pass, so it reads as before
-	}
+// AppendOK appends the header lines of the 200: RFC 3261 §10.3 step 8. The request is
+// the one that Begin has read last; where a commit lies between the two, others may
+// have been read meanwhile, so that the caller has it read again. bindings are all
+// that the AOR has now.
+func (r *Registrar) AppendOK(dst []byte, now clock.Instant, s *Settings, bindings []location.Binding) []byte {
 	gruus := r.supports&tagGRUU != 0 && !s.NoGRUU
 	for i := range bindings {
 		if b := &bindings[i]; b.Expires > now {
 			dst = r.appendContact(dst, now, b, bindings, gruus)
 		}
 	}
-	if m.Has(sip.Path) { // RFC 3327 §5.3: so that the client sees who stands between
-		r.path = appendPath(r.path[:0], m)
+	if r.m.Has(sip.Path) { // RFC 3327 §5.3: so that the client sees who stands between
+		r.path = appendPath(r.path[:0], r.m)
 		dst = append(append(append(dst, "Path: "...), r.path...), "\r\n"...)
 	}
 	if s.ServiceRoute != "" {
@@ -40,8 +37,23 @@ func (r *Registrar) AppendOK(dst []byte, now clock.Instant, m *sip.Message, from
 			dst = append(appendSeconds(append(dst, "Flow-Timer: "...), s.FlowTimer), "\r\n"...)
 		}
 	}
-	dst = clock.Wall(now).UTC().AppendFormat(append(dst, "Date: "...), dateFormat)
-	return append(dst, "\r\n"...)
+	return r.date.append(dst, now)
+}
+
+// dateLine is the Date header line of the second that began with since.
+type dateLine struct {
+	since clock.Instant
+	text  []byte
+}
+
+// append appends it as of now. It is written once a second, not once a request.
+func (d *dateLine) append(dst []byte, now clock.Instant) []byte {
+	if passed := now.Sub(d.since); len(d.text) == 0 || passed < 0 || passed >= time.Second {
+		wall := clock.Wall(now)
+		d.since = now.Add(-time.Duration(wall.Nanosecond()))
+		d.text = append(wall.UTC().AppendFormat(append(d.text[:0], "Date: "...), dateFormat), "\r\n"...)
+	}
+	return append(dst, d.text...)
 }
 
 // dateFormat is that of RFC 3261 §20.17: RFC 1123, and GMT by name.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"viaduct/internal/clock"
 	"viaduct/internal/registrar"
 	"viaduct/sip"
 )
@@ -285,6 +286,20 @@ func TestInstancesOfEveryKind(t *testing.T) {
 	}
 }
 
+// Date is the second of the answer, however close to the next and in whatever order.
+func TestDateOfAnswers(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.send("", "Contact: <sip:a@192.0.2.10>")
+	for _, passed := range []time.Duration{0, time.Millisecond, 999 * time.Millisecond, time.Second, 1999 * time.Millisecond, 2 * time.Second, time.Hour, 0} {
+		now := d.now.Add(passed)
+		want := "Date: " + clock.Wall(now).UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") + "\r\n"
+		if out := string(d.r.AppendOK(nil, now, &d.s, nil)); !strings.HasSuffix(out, want) {
+			t.Errorf("after %v: got %s, want %s", passed, out, want)
+		}
+	}
+}
+
 // The commit may take its time: what has expired meanwhile is not listed.
 func TestAnswerIsOfItsOwnTime(t *testing.T) {
 	t.Parallel()
@@ -294,7 +309,7 @@ func TestAnswerIsOfItsOwnTime(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.step(&m, nil)
-	out := string(d.r.AppendOK(nil, d.now.Add(time.Minute), &m, d.from, &d.s, served, d.found.Bindings))
+	out := string(d.r.AppendOK(nil, d.now.Add(time.Minute), &d.s, d.found.Bindings))
 	if strings.Contains(out, "sip:a@") || !strings.Contains(out, "<sip:b@192.0.2.10>;expires=3540\r\n") {
 		t.Errorf("got %s", out)
 	}

@@ -37,7 +37,7 @@ type Domains interface {
 type Registrar struct {
 	signer signer // of GRUUs
 
-	// of the request that is being read, until the next Begin or AppendOK
+	// of the request that is being read, until the next Begin
 	m            *sip.Message
 	from         flow.Flow
 	aor          []byte
@@ -51,6 +51,7 @@ type Registrar struct {
 
 	lines   []byte
 	refusal Refusal
+	date    dateLine // of answers
 
 	// of GRUUs: texts of the last one that was read
 	gruuAOR, hostOf, urn, canonical []byte

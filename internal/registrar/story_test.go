@@ -320,5 +320,5 @@ func (d *desk) step(m *sip.Message, out []byte) []byte {
 		}
 	}
 	d.d.Lookup(d.now, d.r.AOR(), &d.found)
-	return d.r.AppendOK(out, d.now, m, d.from, &d.s, d.domains, d.found.Bindings)
+	return d.r.AppendOK(out, d.now, &d.s, d.found.Bindings)
 }
