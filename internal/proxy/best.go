@@ -126,7 +126,7 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		c.counts.Relayed++
 	default:
 		m, own := c.keptRequest(rc), ownFinal(chosen.status)
-		if chosen.status == 430 && rc.dialog.path { // RFC 5626 §5.3.1: the registrar is elsewhere
+		if chosen.status == 430 && (rc.dialog.path || rc.rule == nil) { // RFC 5626 §5.3.1: no registrar of ours chose the flow
 			own = &rejection{status: 430}
 		}
 		if own.status == 480 && rc.way.asked(m) == sip.SIPS {

@@ -255,7 +255,7 @@ func (c *Core) aim(rq *request, t *Target) (status int) {
 			listener, ok = c.listenerFor(rq.snap, rq.from.Protocol, out.flow.Addr(), rq.from, nil)
 		}
 		if ok {
-			t.flow, t.direct, t.outbound = c.hopBy(rq.snap, listener, out.flow), true, out.path
+			t.flow, t.direct, t.outbound = c.hopBy(rq.snap, listener, out.flow), true, true // RFC 5626 §5.3.1: 430 without it
 			if t.flow.Protocol.Reliable() { // nobody listens where a client called from
 				t.flow.Conn = flow.Existing
 			}
