@@ -56,7 +56,7 @@ func (o *office) onlyTLS(t *testing.T, pid int) {
 // the call and takes it back, and either ends it. No word of that leaves them in
 // clear: ACK, re-INVITE and BYE come by TLS, too, because Record-Route leads there.
 //
-// Proves: TP-1, RR-15, SE-10
+// Proves: TP-1, RR-15, SE-10, SE-20
 func TestPhonesOverTLS(t *testing.T) {
 	t.Parallel()
 	dir, ca := t.TempDir(), authority.New(t)

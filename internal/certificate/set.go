@@ -169,6 +169,14 @@ func unfit(p *pair, fits *Fits, now time.Time) string {
 // Len is how many pairs there are.
 func (s *Set) Len() int { return len(s.pairs) }
 
+// Identities are the SIP domains that the pairs speak for.
+func (s *Set) Identities() (all []string) {
+	for i := range s.pairs {
+		all = append(all, s.pairs[i].identities...)
+	}
+	return all
+}
+
 // First is the pair shown by clients, and to clients that name nobody known.
 func (s *Set) First() *tls.Certificate { return &s.pairs[0].tls }
 

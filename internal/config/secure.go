@@ -16,7 +16,9 @@ import (
 	"viaduct/internal/certificate"
 	"viaduct/internal/clock"
 	"viaduct/internal/flow"
+	"viaduct/internal/proxy"
 	"viaduct/internal/transport"
+	"viaduct/sip"
 )
 
 // Which attributes of a listen block are for which transports.
@@ -42,6 +44,7 @@ func (l *loader) streams() {
 		s := &l.streamBlocks[i]
 		use := l.settings(s.block, flow.ParseProtocol([]byte(s.block.label)))
 		to := l.advertisedTo(s.to)
+		l.provesWhatItShows(s, &use, to)
 		for _, at := range s.index {
 			l.config.Snapshot.Listeners[at].AdvertiseTo = to
 			for len(l.config.Streams) <= int(at) {
@@ -49,6 +52,24 @@ func (l *loader) streams() {
 			}
 			l.config.Streams[at] = use
 		}
+	}
+}
+
+// provesWhatItShows holds what a TLS listener advertises against its certificates (RFC
+// 5922 §7.5): by any other name nobody who checks it comes back from Record-Route.
+func (l *loader) provesWhatItShows(s *streamBlock, use *transport.Settings, to []proxy.Advertised) {
+	a := s.block.attr("advertise")
+	if a == nil || use.TLS == nil || len(s.index) == 0 || l.config.Snapshot.Listeners[s.index[0]].Protocol != flow.TLS {
+		return
+	}
+	proven := use.TLS.Identities()
+	for _, shown := range append(to, proxy.Advertised{As: l.config.Snapshot.Listeners[s.index[0]].Advertise}) {
+		u, err := sip.ParseURI([]byte("sip:" + shown.As))
+		if _, literal := u.Addr(); err != nil || literal || certificate.Names(proven, string(u.Host)) {
+			continue
+		}
+		l.report(a.Expr.Range(), "Record-Route shows it, and who comes back checks it (RFC 5922 §7.5)",
+			"no certificate of this listener is for %q: they are for %s", u.Host, strings.Join(quoted(proven), ", "))
 	}
 }
 

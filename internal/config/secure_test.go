@@ -170,6 +170,34 @@ func TestListenersThatAreRefused(t *testing.T) {
 	}
 }
 
+// What a TLS listener shows in Record-Route is what its certificate proves. An
+// address proves nothing, of which the file's author is warned.
+//
+// Proves: SE-18
+func TestListenersProveWhatTheyShow(t *testing.T) {
+	t.Parallel()
+	dir := vault(t)
+	const listen = "listen \"tls\" {\n  address = \"127.0.0.1:5061\"\n  certificate = %q\n  key = %q\n%s}\n"
+	load := func(name, more string) (*Config, Diagnostics) {
+		return parseIn(dir, secureServer+fmt.Sprintf(listen, name+".pem", name+".key", more))
+	}
+	for more, want := range map[string]string{
+		"  advertise = \"SIP.example.com:5071\"\n": "",
+		"  advertise = \"198.51.100.1\"\n":         "",
+		"  advertise = \"edge.example.com\"\n":     `no certificate of this listener is for "edge.example.com": they are for "sip.example.com"`,
+		"  advertise = {\n    \"10.0.0.0/8\" = \"in.example.com\"\n    default = \"sip.example.com\"\n  }\n": `is for "in.example.com"`,
+	} {
+		_, bad := load("second", more)
+		if want == "" && len(bad) > 0 || want != "" && (len(bad) != 1 || !strings.Contains(bad.Error(), want)) {
+			t.Errorf("%s: got %v, want %s", more, bad, want)
+		}
+	}
+	cfg, bad := load("second", "")
+	if len(bad) > 0 || len(cfg.Warnings) != 1 || !strings.Contains(cfg.Warnings.Error(), "no certificate proves") {
+		t.Errorf("%v, warned of %v", bad, cfg.Warnings)
+	}
+}
+
 // Rules ask whom the certificate of a peer is for; that it is asked for is checked
 // when the file is loaded, and so is what can be said of it.
 //

@@ -26,7 +26,18 @@ func (l *loader) doubts(file *block) {
 			l.idleLets(b)
 		})
 	}
+	l.unprovenAddresses()
 	l.config.Warnings = l.config.Warnings.sorted()
+}
+
+// unprovenAddresses warns of TLS listeners that show their address (RFC 5922 §7.5).
+func (l *loader) unprovenAddresses() {
+	for i := range l.streamBlocks {
+		if b := l.streamBlocks[i].block; b.label == "tls" && b.attr("advertise") == nil {
+			l.warn(b.rng, `advertise = "sip.example.com", or a name and a port: what the certificate is for`,
+				"the listener shows its address, which no certificate proves: whoever checks it cannot connect anew inside a dialog")
+		}
+	}
 }
 
 // denyBeforeSet warns of a deny that reads what set of the same rule changes: it

@@ -55,7 +55,7 @@ func TestSIPSGoesByTLS(t *testing.T) {
 // Nothing that was asked for by sips goes in clear: not to another URI, not by a
 // flow, not after a redirection; and nobody is told that sips is unknown here.
 //
-// Proves: SE-3, SE-5, SE-15
+// Proves: SE-3, SE-5, SE-10, SE-15
 func TestSIPSIsNeverDowngraded(t *testing.T) {
 	t.Parallel()
 	const own = "server { domains = [\"example.org\"] }\n"
@@ -98,6 +98,36 @@ func TestSIPIsNeverUpgraded(t *testing.T) {
 	x := s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@example.org SIP/2.0")), "203.0.113.7:5071")
 	if x.URI != "sip:bob@callee.example:5071;maddr=203.0.113.7" || x.hop.Protocol != flow.TLS || x.hop.Domain.String() != "callee.example" {
 		t.Errorf("got %s by %s to %q", x.URI, x.hop, x.hop.Domain)
+	}
+}
+
+// Who is called by sips and could only be called back by sip is refused, in a dialog
+// or before it; what makes no dialog has nothing to be called back by.
+//
+// Proves: SE-20
+func TestSIPSWithASIPContactIsRefused(t *testing.T) {
+	t.Parallel()
+	const uri = "sips:bob@callee.example;maddr=203.0.113.7"
+	for _, c := range []struct {
+		method, uri, contact string
+		refused              bool
+	}{
+		{"INVITE", uri, "<sip:alice@198.51.100.5>", true},
+		{"SUBSCRIBE", uri, "Alice <SIP:alice@phone.example;transport=tls>", true},
+		{"INVITE", uri, "<sips:alice@198.51.100.5>", false},
+		{"INVITE", uri, "<tel:+33612345678>", false},
+		{"MESSAGE", uri, "<sip:alice@198.51.100.5>", false},
+		{"INVITE", "sip:bob@callee.example;maddr=203.0.113.7;transport=tls", "<sip:alice@198.51.100.5>", false},
+	} {
+		s := secureStage(t, `rule "all" { send = request_uri }`)
+		list := s.receive(aliceAt, s.compose(c.method+" "+c.uri+" SIP/2.0", "Contact: "+c.contact))
+		if c.refused {
+			s.refused(list, 400)
+			continue
+		}
+		if x := s.relayed(list, "203.0.113.7:5061"); x.hop.Protocol != flow.TLS {
+			t.Errorf("%s with %s goes by %s", c.method, c.contact, x.hop)
+		}
 	}
 }
 

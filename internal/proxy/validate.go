@@ -23,6 +23,9 @@ func (c *Core) validate(rq *request) *rejection {
 	if rq.follows { // §8.2.2.3: not for ACK and CANCEL
 		return nil
 	}
+	if rq.mixesSchemes() {
+		return rq.refuse(400, "SIP Contact In A SIPS Request")
+	}
 	if refused := c.proxyRequire(rq); refused != nil { // step 5
 		return refused
 	}
@@ -55,6 +58,23 @@ func (rq *request) maxForwards() *rejection {
 		return rq.refuse(483, "")
 	}
 	return nil
+}
+
+// mixesSchemes reports a request for a sips URI whose sender would be called back by a
+// sip URI, and so in clear: RFC 3261 §8.1.1.8 wants a sips Contact there, RFC 5630 §5.3
+// has it refused.
+func (rq *request) mixesSchemes() bool {
+	uri, err := rq.m.URI()
+	if err != nil || uri.Scheme != sip.SIPS || !recordRoutes(rq.m) {
+		return false
+	}
+	v, ok := rq.m.First(sip.Contact)
+	if !ok {
+		return false
+	}
+	var a sip.Address
+	var u sip.URI
+	return sip.ParseAddressURI(v.Text, &a, &u) == nil && u.Scheme == sip.SIP
 }
 
 // lastHop reports an OPTIONS that has reached its last hop here (§16.3 step 3).

@@ -115,6 +115,9 @@ func (t *TLS) accepted(chain []*x509.Certificate) ([]string, error) {
 // Expiries tells when the certificates end.
 func (t *TLS) Expiries() []certificate.Expiry { return t.set.Expiries() }
 
+// Identities are the SIP domains that the certificates speak for.
+func (t *TLS) Identities() []string { return t.set.Identities() }
+
 // Settings are what can be changed of a listener of streams while it runs. They
 // hold for connections that begin from now on.
 type Settings struct {
