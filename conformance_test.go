@@ -28,7 +28,7 @@ const (
 
 // covered are the groups of the checklist in which every line has to be proven
 // or explained by now.
-var covered = []string{"SX", "UR", "VL", "RE", "RT", "TG", "FW", "RR", "RS", "FK", "BR", "RD", "CA", "TC", "TX", "NI", "LP", "TV", "TP", "SL", "TO", "RB", "EX", "AU", "PV", "NH", "WS", "RG", "PA", "OB", "GR"}
+var covered = []string{"SX", "UR", "VL", "RE", "RT", "TG", "FW", "RR", "RS", "FK", "BR", "RD", "CA", "TC", "TX", "NI", "LP", "TV", "TP", "SL", "TO", "RB", "EX", "AU", "PV", "NH", "WS", "RG", "PA", "OB", "GR", "SE"}
 
 // requirement is a line of the checklist.
 type requirement struct {
