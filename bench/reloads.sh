@@ -9,39 +9,18 @@
 #
 #   BENCH=…/bench [VIADUCT=PROGRAM] bench/reloads.sh [RELOADS]
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BENCH=${BENCH:-$root/../shared/bench}
-BENCH=$(cd "$BENCH" && pwd)
-VIADUCT=${VIADUCT:-$root/bin/viaduct}
+. "$(dirname "${BASH_SOURCE[0]}")/alone.sh"
 reloads=${1:-200}
-if [ -z "${VIADUCT_RELOADS:-}" ] && unshare -n true 2>/dev/null; then
-	VIADUCT_RELOADS=1 BENCH=$BENCH VIADUCT=$VIADUCT exec unshare -n "${BASH_SOURCE[0]}" "$@"
-fi
-if [ -n "${VIADUCT_RELOADS:-}" ]; then ip link set lo up; fi
-run=$(mktemp -d)
-pids=()
-finish() {
-	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$run"
-}
-trap finish EXIT
-(cd "$BENCH/loadgen" && go build -o "$run/loadgen" .)
 # Two configurations in turn: one has a listener and a rule more.
 base="server { store = \"$run/store\" }
 listen \"udp\" { address = \"127.0.0.1:5060\" }"
 printf '%s\nrule "calls" { send = request_uri }\n' "$base" >"$run/a.hcl"
 printf '%s\nlisten "udp" { address = "127.0.0.1:5062" }\nrule "none" {\n  when = dest.user == "nobody-at-all"\n  reply = "404"\n}\nrule "calls" { send = request_uri }\n' "$base" >"$run/b.hcl"
 cp "$run/a.hcl" "$run/viaduct.hcl"
-start() {
-	"$VIADUCT" run --socket "$run/sock" "$run/viaduct.hcl" >>"$run/log" 2>&1 &
-	server=$!
-	for _ in $(seq 200); do grep -q ":13C4 " /proc/net/udp && break; sleep 0.05; done
-}
 # state NAME: what the server holds; descriptors and goroutines may not be more than at first.
 state() {
 	local all fds goroutines
-	all=$("$VIADUCT" ctl --socket "$run/sock" metrics)
+	all=$(metrics)
 	fds=$(ls "/proc/$server/fd" | wc -l)
 	goroutines=$(awk '/^go_goroutines / { print $2 }' <<<"$all")
 	most=${most:-$fds $goroutines}
@@ -71,8 +50,7 @@ round() {
 	state "after $1"
 }
 
-start
-pids+=("$server")
+start_server
 state "at first"
 round "calls alone" 0
 round "calls alone again" 0
@@ -80,7 +58,7 @@ round "first round" "$reloads"
 round "second round" "$reloads"
 sleep 180 # the runtime collects what lies idle every two minutes, and returns its pages after that
 state "three minutes later"
-echo "reloads: $("$VIADUCT" ctl --socket "$run/sock" metrics | grep -E '^viaduct_(reloads_total|reloads_refused_total|listeners_retiring)' | tr -s ' \n' ' ')"
+echo "reloads: $(metrics | grep -E '^viaduct_(reloads_total|reloads_refused_total|listeners_retiring)' | tr -s ' \n' ' ')"
 
 "$run/loadgen" -scenario call -rr -rate 30 -n 60 -hold 8s -duration 40s -uac 127.0.0.1:5180 -uas 127.0.0.1:5170 >"$run/restart" 2>&1 &
 calls=$!
@@ -88,8 +66,7 @@ pids+=("$calls")
 sleep 4 # all 60 are answered
 kill -TERM "$server"
 wait "$server" || true
-start
-pids+=("$server")
+start_server
 wait "$calls" || failed=1
 echo "60 calls over a restart: $(figures "$run/restart")"
 exit "$failed"

@@ -9,55 +9,10 @@
 #
 #   BENCH=…/bench [VIADUCT=PROGRAM] bench/soak.sh [SECONDS]
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BENCH=${BENCH:-$root/../shared/bench}
-BENCH=$(cd "$BENCH" && pwd)
-VIADUCT=${VIADUCT:-$root/bin/viaduct}
+. "$(dirname "${BASH_SOURCE[0]}")/alone.sh"
 seconds=${1:-1800}
-if [ -z "${VIADUCT_SOAK:-}" ] && unshare -n true 2>/dev/null; then
-	VIADUCT_SOAK=1 BENCH=$BENCH VIADUCT=$VIADUCT exec unshare -n "${BASH_SOURCE[0]}" "$@"
-fi
-if [ -n "${VIADUCT_SOAK:-}" ]; then ip link set lo up; fi
-run=$(mktemp -d)
-pids=()
-finish() {
-	for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-	wait 2>/dev/null || true
-	rm -rf "$run"
-}
-trap finish EXIT
-(cd "$BENCH/loadgen" && go build -o "$run/loadgen" .)
-python3 - >"$run/users" <<'PY'
-import hashlib
-for n in range(1000):
-    print(f"u{n}:loadgen:MD5:" + hashlib.md5(f"u{n}:loadgen:secret".encode()).hexdigest())
-PY
-chmod 600 "$run/users"
-cat >"$run/viaduct.hcl" <<EOF
-server {
-  domains = ["127.0.0.1"]
-  store   = "$run/store"
-}
-listen "udp" { address = "127.0.0.1:5060" }
-listen "tcp" { address = "127.0.0.1:5060" }
-users "u" {
-  realm      = "loadgen"
-  file       = "$run/users"
-  algorithms = ["MD5"]
-}
-rule "register" {
-  when         = method == REGISTER
-  authenticate = users.u
-  register {}
-}
-rule "calls" { send = request_uri }
-EOF
-"$VIADUCT" run --socket "$run/sock" "$run/viaduct.hcl" >"$run/log" 2>&1 &
-server=$!
-pids+=("$server")
-for _ in $(seq 200); do grep -q ":13C4 " /proc/net/udp && break; sleep 0.05; done
-
-metrics() { "$VIADUCT" ctl --socket "$run/sock" metrics; }
+registrar 1000 'listen "tcp" { address = "127.0.0.1:5060" }'
+start_server
 look() {
 	local rss fds threads
 	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/$server/status")
