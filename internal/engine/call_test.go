@@ -44,12 +44,16 @@ func serve(t testing.TB, bind, rules string, cfg engine.Config) *server {
 	return serveText(t, bind, fmt.Sprintf("listen \"udp\" { address = %q }\n%s", strings.TrimSuffix(bind, "0")+"5060", rules), cfg)
 }
 
-// serveText is serve for a file with its one listen block, which is bound to bind.
+// serveText is serve for a file with its one listen block, which is bound to bind. A
+// Snapshot in cfg gives no more than what is known of names.
 func serveText(t testing.TB, bind, text string, cfg engine.Config) *server {
 	t.Helper()
 	c, bad := config.Parse("test", []byte(text), config.Options{})
 	if len(bad) > 0 {
 		t.Fatal(bad)
+	}
+	if cfg.Snapshot != nil {
+		c.Snapshot.Known = cfg.Snapshot.Known
 	}
 	cfg.Snapshot = c.Snapshot
 	cfg.Snapshot.Listeners[0].Bind = netip.MustParseAddrPort(bind)

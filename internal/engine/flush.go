@@ -180,10 +180,8 @@ func (w *worker) loseQuoted(r *transport.Report) {
 		w.losses = append(w.losses, l)
 		return
 	}
-	for i := range w.e.shards { // it went without a transaction: its copy may come to any
-		if h, ok := proxy.UnreachedHandle(v.Branch, i); ok {
-			w.lose(h)
-		}
+	if h, ok := proxy.UnreachedOf(&w.m, len(w.e.shards)); ok {
+		w.lose(h)
 	}
 }
 

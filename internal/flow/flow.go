@@ -77,13 +77,20 @@ type Flow struct {
 	Conn     uint32         // connection number, 0 for UDP
 	Listener Listener
 	Protocol Protocol
-	Domain   Domain  // of a Hop what its far end must prove by TLS; of where a message came from what that has proven
-	Session  Session // that a WebSocket was opened with; none in a Hop
+	Domain   Domain  // that the peer has proven by TLS
+	Session  Session // that a WebSocket was opened with
 }
 
 // Hop is where a message goes. Local is the source address to use; it is the
 // listener's own address or, on a wildcard listener, one of the machine's.
-type Hop Flow
+type Hop struct {
+	Local    netip.AddrPort
+	Remote   netip.AddrPort
+	Conn     uint32 // of the connection to use; 0: whichever leads there, or a new one
+	Listener Listener
+	Protocol Protocol
+	Domain   Domain // that the far end must prove, where it is to be connected to by TLS
+}
 
 // Existing as the Conn of a Hop is whichever connection leads to Remote when the
 // message is sent. None is made: the far end may not listen there (RFC 5626 §5.3).
@@ -91,8 +98,7 @@ const Existing uint32 = 1<<32 - 1
 
 // Hop returns the way back along f.
 func (f Flow) Hop() Hop {
-	f.Session, f.Domain = Session{}, Domain{}
-	return Hop(f)
+	return Hop{Local: f.Local, Remote: f.Remote, Conn: f.Conn, Listener: f.Listener, Protocol: f.Protocol}
 }
 
 // IsZero reports whether h names no destination.
@@ -102,4 +108,4 @@ func (h Hop) IsZero() bool { return !h.Remote.IsValid() }
 func (h Hop) String() string { return strings.ToLower(h.Protocol.String()) + " " + h.Remote.String() }
 
 // String is for logs: "udp 192.0.2.1:5060".
-func (f Flow) String() string { return Hop(f).String() }
+func (f Flow) String() string { return f.Hop().String() }

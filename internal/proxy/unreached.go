@@ -7,6 +7,7 @@ import (
 
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
+	"viaduct/internal/transaction"
 	"viaduct/sip"
 )
 
@@ -37,6 +38,22 @@ func UnreachedHandle(branch []byte, shard int) (h effect.Handle, ok bool) {
 	}
 	id := uint32(maphash.Bytes(loopSeed, branch)) | 1 // 0 is no generation
 	return effect.MakeHandle(uint8(shard), unreachedSlot, id), true
+}
+
+// UnreachedOf names what ICMP quotes of a request that was passed on, in the shard to
+// which its next copy comes: the client's Via is the one below ours. ok is false when
+// that is not there, or is none of RFC 3261; then the copy is passed on like the first.
+func UnreachedOf(m *sip.Message, shards int) (h effect.Handle, ok bool) {
+	v, err := m.TopVia()
+	if err != nil {
+		return 0, false
+	}
+	branch := v.Branch
+	below, ok := belowTop(m)
+	if !ok || !below.HasCookie() {
+		return 0, false
+	}
+	return UnreachedHandle(branch, int(transaction.KeyOfVia(&below).Lo%uint64(shards)))
 }
 
 // askFailure has the core told when the request of rq, which was the last to be sent,

@@ -69,7 +69,10 @@ func hopOf(p flow.Protocol) flow.Hop {
 	return h
 }
 
-func flowOf(p flow.Protocol) flow.Flow { return flow.Flow(hopOf(p)) }
+func flowOf(p flow.Protocol) flow.Flow {
+	h := hopOf(p)
+	return flow.Flow{Local: h.Local, Remote: h.Remote, Conn: h.Conn, Listener: h.Listener, Protocol: h.Protocol}
+}
 
 // crlf turns the lines of a raw string into a message.
 func crlf(text string) []byte {

@@ -36,6 +36,11 @@ func KeyOf(m *sip.Message) Key {
 	if err != nil || !via.HasCookie() {
 		return keyRFC2543(m)
 	}
+	return KeyOfVia(via)
+}
+
+// KeyOfVia is KeyOf for a request whose top Via is via, which has the magic cookie.
+func KeyOfVia(via *sip.ViaValue) Key {
 	var room [branchRoom]byte
 	b := append(room[:0], byBranch)
 	b = appendLower(b, via.Branch)
