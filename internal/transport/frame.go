@@ -164,7 +164,7 @@ func (c *Conn) takeFrames(l *lane, b []byte) bool {
 	switch {
 	case len(rest) == 0 && c.ws.op == opContinuation:
 		c.since.Store(0)
-	case messages > 0 || c.since.Load() == 0:
+	case messages > 0 || c.since.Load() == 0, c.ws.op == opContinuation && len(rest) < len(b): // what is left has begun just now
 		c.since.Store(c.s.now.Load())
 	}
 	c.keep(l, rest)
