@@ -34,7 +34,11 @@ func guarded(token string, h http.Handler) http.Handler {
 		open := r.Method == http.MethodGet && (r.URL.Path == "/livez" || r.URL.Path == "/readyz")
 		if !open && (!ok || token == "" || subtle.ConstantTimeCompare(got[:], want[:]) != 1) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="viaduct"`)
-			http.Error(w, "the token is missing or wrong", http.StatusUnauthorized)
+			reason := "the token is missing or wrong"
+			if token == "" {
+				reason = "without a token in the admin block only /livez and /readyz are answered"
+			}
+			http.Error(w, reason, http.StatusUnauthorized)
 			return
 		}
 		h.ServeHTTP(w, r)

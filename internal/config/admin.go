@@ -11,12 +11,12 @@ import (
 // asked and told things by HTTP.
 type Admin struct {
 	Address netip.AddrPort // loopback; the zero AddrPort: nowhere
-	Token   string         // that whoever asks has to show
+	Token   string         // that whoever asks has to show; "": only probes are answered
 }
 
 var adminSpec = &blockSpec{
 	name: "admin", once: true,
-	attrs: []attrSpec{{name: "address", required: true}, {name: "token", required: true}},
+	attrs: []attrSpec{{name: "address", required: true}, {name: "token"}},
 }
 
 // admin reads the admin block, which may be absent.

@@ -27,6 +27,11 @@ func TestAdmin(t *testing.T) {
 	if want := (Admin{netip.MustParseAddrPort("[::1]:8080"), token}); c.Admin != want {
 		t.Errorf("got %v, want %v", c.Admin, want)
 	}
+	// Without a token there is an address for probes.
+	c, diags = Parse("a.hcl", []byte(`listen "udp" { address = "127.0.0.1:5060" }`+"\n"+`admin { address = "127.0.0.1:8080" }`), Options{})
+	if want := (Admin{Address: netip.MustParseAddrPort("127.0.0.1:8080")}); diags != nil || c.Admin != want {
+		t.Errorf("got %v, %v, want %v", c, diags, want)
+	}
 	for _, x := range [][3]string{
 		{"192.0.2.1:8080", token, "no loopback address"},
 		{":8080", token, "no address with a port"},
