@@ -256,7 +256,8 @@ func (c *Core) aim(rq *request, t *Target) (status int) {
 		}
 		if ok {
 			t.flow, t.direct, t.outbound = c.hopBy(rq.snap, listener, out.flow), true, true // RFC 5626 §5.3.1: 430 without it
-			if t.flow.Protocol.Reliable() { // nobody listens where a client called from
+			// Nobody listens where a client called from.
+			if t.flow.Protocol.Reliable() {
 				t.flow.Conn = flow.Existing
 			}
 		} else if out.path {
