@@ -51,7 +51,9 @@ func newGate(t testing.TB, config string, listeners ...siptest.Listener) *gate {
 		if err != nil {
 			t.Fatal(err)
 		}
-		realm, err := auth.NewRealm(auth.RealmConfig{Name: r.Realm, Algorithms: r.Algorithms, Own: g.snap.Domains, Domains: r.Domains}, keys)
+		realm, err := auth.NewRealm(auth.RealmConfig{
+			Name: r.Realm, Algorithms: r.Algorithms, AuthInt: r.AuthInt, NoQop: r.NoQop, Own: g.snap.Domains, Domains: r.Domains,
+		}, keys)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -354,3 +354,70 @@ func TestMalformedCredentialsChangeNothing(t *testing.T) {
 		}
 	}
 }
+
+// RFC 7616 §3.3: right credentials with a nonce that cannot be used get another one
+// with stale=true, so that nobody is asked for a password: it was too old, or used
+// with that nc. Datagrams may overtake each other meanwhile.
+// Proves: AU-6, AU-8
+func TestRightAnswersToUselessNoncesAreStale(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, oneRealm)
+	challenge := g.refused(g.call(), 407)
+	counted := func(nc int) string {
+		m := md5Challenge.FindStringSubmatch(challenge.Wire)
+		count := fmt.Sprintf("%08x", nc)
+		line, _, _ := strings.Cut(strings.Replace(g.answerTo(challenge, "alice", "secret"), "nc=00000001", "nc="+count, 1), "response=")
+		return line + `response="` + hash(hash("alice", m[1], "secret"), m[2], count, "abc", "auth", hash("INVITE", "sip:bob@example.org")) + `"`
+	}
+	for _, nc := range []int{2, 1, 70, 8} {
+		g.relayed(g.call(counted(nc)), bobAt)
+	}
+	for name, line := range map[string]string{"used": counted(2), "below the window": counted(3)} {
+		if x := g.refused(g.call(line), 407); strings.Count(x.Wire, "stale=true") != 2 {
+			t.Errorf("%s: got\n%s", name, x.Wire)
+		}
+	}
+	g.pass(6 * time.Minute)
+	x := g.refused(g.call(counted(71)), 407)
+	if strings.Count(x.Wire, "stale=true") != 2 {
+		t.Errorf("too old: got\n%s", x.Wire)
+	}
+	wrong := strings.Replace(counted(72), `response="`, `response="0`, 1)
+	wrong = wrong[:len(wrong)-2] + `"`
+	if y := g.refused(g.call(wrong), 407); strings.Contains(y.Wire, "stale") {
+		t.Errorf("a wrong one with it: got\n%s", y.Wire)
+	}
+	challenge = x
+	g.relayed(g.call(counted(1)), bobAt)
+}
+
+// qop is offered as configured, auth-int last; with it the body is part of what was
+// proven. Answers without qop are taken once, where the configuration has it.
+// Proves: AU-3, AU-7
+func TestQualityOfProtection(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, strings.Replace(oneRealm, "  file ", "  qop = [\"auth-int\", \"none\", \"auth\"]\n  file ", 1))
+	challenge := g.refused(g.call(), 407)
+	if n := strings.Count(challenge.Wire, `qop="auth,auth-int"`); n != 2 {
+		t.Errorf("%d challenges with both", n)
+	}
+	m := md5Challenge.FindStringSubmatch(challenge.Wire)
+	ha1 := hash("alice", m[1], "secret")
+	const uri, body = "sip:bob@example.org", "v=0\r\n"
+	line := g.answerTo(challenge, "alice", "secret")
+	line, _, _ = strings.Cut(strings.Replace(line, "qop=auth", "qop=auth-int", 1), "response=")
+	line += `response="` + hash(ha1, m[2], "00000001", "abc", "auth-int", hash("INVITE", uri, hash(body))) + `"`
+	with := func(body string) string {
+		return g.compose("INVITE "+uri+" SIP/2.0", fromAlice, atAlice, line, fmt.Sprintf("Content-Length: %d", len(body)), "\n"+body)
+	}
+	g.refused(g.receive(aliceAt, with("v=1\r\n")), 407)
+	g.relayed(g.receive(aliceAt, with(body)), bobAt)
+
+	m = md5Challenge.FindStringSubmatch(g.refused(g.call(), 407).Wire)
+	old := fmt.Sprintf(`Proxy-Authorization: Digest username="alice", realm="%s", nonce="%s", uri="%s", response="%s"`,
+		m[1], m[2], uri, hash(ha1, m[2], hash("INVITE", uri)))
+	g.relayed(g.call(old), bobAt)
+	if x := g.refused(g.call(old), 407); !strings.Contains(x.Wire, "stale=true") {
+		t.Errorf("the second time: got\n%s", x.Wire)
+	}
+}
