@@ -197,7 +197,7 @@ func TestFloodsOfFrames(t *testing.T) {
 	}
 	h.until("the end of the flood", func() bool {
 		n := h.tcp.Counters()
-		return n.Ended[EndOverflow]+n.Ended[EndStuck] == 1 && h.held() == 0
+		return n.Ended[EndOverflow]+n.Ended[EndStuck]+n.Ended[EndSlow] == 1 && h.held() == 0 // slow: half a ping was always left
 	})
 
 	// Pings whose answers are read: one for each.
@@ -212,7 +212,7 @@ func TestFloodsOfFrames(t *testing.T) {
 	put(t, c, masked(0x01, "MESSAGE "))
 	h.until("it to be cut", func() bool {
 		_, err := io.WriteString(c, masked(0x00, "")+masked(0x89, "x"))
-		return err != nil || h.ended(EndSlow, 1)()
+		return err != nil
 	})
 
 	// A message of which each byte is a frame.
