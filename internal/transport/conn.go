@@ -39,12 +39,13 @@ type Conn struct {
 	born clock.Instant
 
 	// atomics
-	heard  atomic.Bool  // something came
-	known  atomic.Bool  // has sent a SIP message, or was made by us
-	since  atomic.Int64 // when the first byte of the message came that is not whole yet; 0: none
-	alive  atomic.Int64 // when something of use last went either way
-	reason atomic.Uint32
-	peer   atomic.Pointer[[]string] // the SIP domains that its certificate has proven
+	heard   atomic.Bool  // something came
+	known   atomic.Bool  // has sent a SIP message, or was made by us
+	since   atomic.Int64 // when the first byte of the message came that is not whole yet; 0: none
+	alive   atomic.Int64 // when something of use last went either way
+	reason  atomic.Uint32
+	resting atomic.Bool              // its goroutine does nothing but wait
+	peer    atomic.Pointer[[]string] // the SIP domains that its certificate has proven
 
 	// guarded by Streams.mu
 	stranger *list.Element // its place among the unknown
@@ -173,10 +174,12 @@ func (c *Conn) stir() {
 	}
 }
 
-// serve reads until the end.
+// serve reads until the end, or until c is to rest.
 func (c *Conn) serve() {
 	err := c.read()
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && c.lieDown():
+		return
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed): // somebody gave the reason
 	case errors.Is(err, io.EOF):
 		c.reason.CompareAndSwap(uint32(notEnded), uint32(EndPeer))

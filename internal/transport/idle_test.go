@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"viaduct/internal/flow"
 )
@@ -32,7 +33,7 @@ func BenchmarkIdle(b *testing.B) {
 			if p.Secure() {
 				use.TLS = v.tls(nil, "example.com")
 			}
-			h := newHallOf(b, p, use, StreamLimits{Unknown: 2 * idlers, Connections: 2 * idlers}, nil)
+			h := newHallOf(b, p, use, StreamLimits{Unknown: 2 * idlers, Connections: 2 * idlers, Rest: time.Second}, nil)
 			h.quiet.Store(true)
 			before := inUse()
 			cmd := exec.Command(os.Args[0], "-test.run", "^$", "-test.bench", "^BenchmarkIdle$", "-test.benchtime", "1x")
@@ -45,6 +46,7 @@ func BenchmarkIdle(b *testing.B) {
 				b.Fatal(err)
 			}
 			h.until("all", func() bool { return h.tcp.Counters().Received == idlers })
+			h.until("rest", func() bool { return h.resting() == idlers })
 			each := float64(inUse()-before) / idlers
 			if err := in.Close(); err != nil { // and the peers leave
 				b.Fatal(err)
@@ -58,6 +60,16 @@ func BenchmarkIdle(b *testing.B) {
 			b.ReportMetric(0, "ns/op")
 		})
 	}
+}
+
+// resting is how many connections are.
+func (h *hall) resting() (n int) {
+	for i := range h.slots {
+		if c := h.slots[i].conn.Load(); c != nil && c.resting.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // inUse is the heap and all stacks. A stack is halved by each collection.

@@ -27,6 +27,7 @@ type StreamLimits struct {
 	Handshake time.Duration // 10 s for that of TLS and of a WebSocket together, from accept
 	Message   time.Duration // 30 s from the first byte of a message to its last
 	Idle      time.Duration // 15 min without a message or keepalive; RFC 3261 §18 asks for 64*T1 at least
+	Rest      time.Duration // 10 s without anything, until it is kept as small as it can be
 	Connect   time.Duration // 3 s for a connection to be made, unless a message says otherwise
 	Write     time.Duration // 10 s without progress while the peer's window is closed
 
@@ -60,6 +61,7 @@ func (l *StreamLimits) fill() {
 	orDuration(&l.Handshake, 10*time.Second)
 	orDuration(&l.Message, 30*time.Second)
 	orDuration(&l.Idle, 15*time.Minute)
+	orDuration(&l.Rest, 10*time.Second)
 	orDuration(&l.Connect, 3*time.Second)
 	orDuration(&l.Look, 4*time.Second)
 	orDuration(&l.Write, 10*time.Second)
@@ -199,6 +201,8 @@ func (s *Streams) Serve() {
 			if c := s.slots[i].conn.Load(); c != nil {
 				if why := c.overdue(now); why != notEnded {
 					c.end(why)
+				} else if c.quiet(now) {
+					c.rest()
 				}
 			}
 		}

@@ -1,0 +1,124 @@
+package transport
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+	"unsafe"
+
+	"viaduct/internal/flow"
+)
+
+// lay has all connections rest that are there, and waits until their goroutines have
+// left them to others.
+func (h *hall) lay(n int) {
+	h.t.Helper()
+	for i := range h.slots {
+		if c := h.slots[i].conn.Load(); c != nil {
+			c.rest()
+		}
+	}
+	h.until("rest", func() bool { return h.resting() == n })
+}
+
+// A connection that rests goes on as if nothing had been: with whole messages, with
+// those in parts, with pings, and with its end.
+func TestRestingConnectionsGoOn(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	for _, p := range []flow.Protocol{flow.TCP, flow.TLS} {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			var use Settings
+			if p == flow.TLS {
+				use.TLS = v.tls(nil, "example.com")
+			}
+			h := newHallOf(t, p, use, StreamLimits{}, nil)
+			open := func() net.Conn {
+				if p == flow.TLS {
+					return h.shake(v.client("example.com"))
+				}
+				return h.caller()
+			}
+			c := open()
+			for n := range 20 {
+				put(t, c, streamed(n, 100*n))
+				want(t, c, streamed(n, 100*n))
+				h.lay(1)
+				if n%2 == 0 {
+					put(t, c, "\r\n\r\n")
+					want(t, c, "\r\n")
+				}
+				h.lay(1)
+			}
+			whole := streamed(50, 3000)
+			put(t, c, whole[:700])
+			h.until("a part", func() bool { return !h.slotOf(c).resting.Load() && h.slotOf(c).since.Load() != 0 })
+			if h.slotOf(c).quiet(h.slotOf(c).born.Add(time.Hour)) {
+				t.Error("a connection rests in the middle of a message")
+			}
+			h.lay(1) // all the same
+			put(t, c, whole[700:])
+			want(t, c, whole)
+
+			// Its ends: by the peer, by a limit, with the listener.
+			h.lay(1)
+			_ = c.Close() // what follows waits for its end
+			h.until("its end", func() bool { return h.tcp.Counters().Ended[EndPeer] == 1 })
+			c = open()
+			put(t, c, streamed(1, 0))
+			want(t, c, streamed(1, 0))
+			h.lay(1)
+			h.slotOf(c).end(EndIdle)
+			if _, err := io.ReadAll(c); err != nil && p == flow.TCP {
+				t.Error(err)
+			}
+			h.until("its end", func() bool { return h.tcp.Counters().Ended[EndIdle] == 1 })
+			put(t, open(), streamed(2, 0))
+			h.until("a third", func() bool { return h.tcp.Counters().Received >= 23 })
+			h.lay(1)
+		})
+	}
+}
+
+// slotOf is the only connection that there is.
+func (h *hall) slotOf(net.Conn) *Conn {
+	for i := range h.slots {
+		if c := h.slots[i].conn.Load(); c != nil {
+			return c
+		}
+	}
+	h.t.Fatal("no connection")
+	return nil
+}
+
+// buffered is how much the buffers of a tls.Conn can hold.
+func (x *secure) buffered() int {
+	at := unsafe.Pointer(x.conn)
+	return (*bytes.Buffer)(unsafe.Add(at, places[1])).Cap() + (*bytes.Buffer)(unsafe.Add(at, places[2])).Cap()
+}
+
+// The fields of crypto/tls that hold memory are where they are thought to be: a new
+// version of Go that moves them shows here.
+func TestBuffersOfTLSAreKnown(t *testing.T) {
+	t.Parallel()
+	if len(places) != len(kept) {
+		t.Fatalf("tls.Conn has others than %v", kept)
+	}
+	v := newVault(t)
+	h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{}, nil)
+	c := h.shake(v.client("example.com"))
+	put(t, c, streamed(1, 0))
+	want(t, c, streamed(1, 0))
+	h.lay(1)
+	var zero tls.Conn
+	if x := (&secure{conn: &zero}); x.buffered() != 0 {
+		t.Errorf("a new one holds %d bytes", x.buffered())
+	}
+	if n := h.slotOf(c).tls.buffered(); n != 0 {
+		t.Errorf("a resting one holds %d bytes", n)
+	}
+}
