@@ -59,7 +59,7 @@ func TestAllocIdentity(t *testing.T) {
 	}
 	value, user := []byte(b.answer().String()), []byte("alice")
 	if got := testing.AllocsPerRun(100, func() {
-		if !b.realm.Speaks(user, &uri) || !b.realm.Ours(value) {
+		if !b.realm.Speaks(user, &uri) || !Ours([]*Realm{b.realm}, value) {
 			t.Fatal("somebody else's")
 		}
 	}); got != 0 {

@@ -47,7 +47,7 @@ func TestCredentialsAreReadAsTheGrammarHasThem(t *testing.T) {
 		if got := b.judge(m, Proxy); got != Good || string(b.c.User) != "alice" {
 			t.Errorf("%s: got %v (%s), user %q, in %s", name, got, b.c.Fault, b.c.User, text)
 		}
-		if v, _ := m.First(sip.ProxyAuthorization); !b.realm.Ours(v.Text) {
+		if v, _ := m.First(sip.ProxyAuthorization); !Ours([]*Realm{b.realm}, v.Text) {
 			t.Errorf("%s: not ours", name)
 		}
 	}
@@ -131,7 +131,7 @@ func TestWhatIsMalformedForOthersIsNoneOfOurBusiness(t *testing.T) {
 		if got := b.judge(m, Proxy); got != Absent {
 			t.Errorf("%q: got %v, want %v", text, got, Absent)
 		}
-		if b.realm.Ours([]byte(text)) {
+		if Ours([]*Realm{b.realm}, []byte(text)) {
 			t.Errorf("%q: taken as ours", text)
 		}
 	}
@@ -143,7 +143,7 @@ func TestARealmWithQuotesFindsItsCredentials(t *testing.T) {
 	if !strings.Contains(b.challenge(false), `realm="a \"b\" \\c"`) {
 		t.Errorf("challenge %s", b.challenge(false))
 	}
-	if !b.realm.Ours([]byte(`Digest realm="a \"b\" \\c"`)) {
+	if !Ours([]*Realm{b.realm}, []byte(`Digest realm="a \"b\" \\c"`)) {
 		t.Error("not ours")
 	}
 }

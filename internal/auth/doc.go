@@ -9,7 +9,7 @@
 //	            Users.Find ──▶ Known, Unknown; Ask: wait, then Find again
 //	                │ HA1 or nil
 //	                ▼
-//	            Verifier.Check ──▶ Good ──▶ Realm.Speaks, Realm.Ours: strip, go on
+//	            Verifier.Check ──▶ Good ──▶ Realm.Speaks, Ours: strip, go on
 //	                               Wrong, Stale ──────────────────▶ challenge
 //	challenge ──▶ Verifier.AppendChallenge: one line for each algorithm
 //

@@ -135,11 +135,19 @@ func (r *Realm) Algorithms() []Algorithm { return slices.Clone(r.algorithms) }
 func (r *Realm) offers(a Algorithm) bool { return a != NoAlgorithm && r.offered>>a&1 != 0 }
 
 // Ours reports whether a value of Authorization or Proxy-Authorization is for
-// this realm. Such values are removed before a request is forwarded, so that
-// nobody behind us gets something to try passwords on; those for other realms
-// pass byte for byte (RFC 3261 §22.3).
-func (r *Realm) Ours(value []byte) bool {
+// one of these realms. Such values are removed before a request is forwarded, so
+// that nobody behind us gets something to try passwords on; those for other realms
+// pass byte for byte (RFC 3261 §22.3). The value is read once, however many realms
+// there are: nobody has to have proven anything to send many.
+func Ours(realms []*Realm, value []byte) bool {
 	var c Credentials
-	digest, _ := c.parse(value)
-	return digest && c.realm.equal(r.name)
+	if digest, _ := c.parse(value); !digest {
+		return false
+	}
+	for _, r := range realms {
+		if c.realm.equal(r.name) {
+			return true
+		}
+	}
+	return false
 }

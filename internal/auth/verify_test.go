@@ -432,7 +432,7 @@ func TestTheCredentialsForTheRealmAreFoundAmongOthers(t *testing.T) {
 		b.want(b.judge(m, Proxy), Good)
 		ours := 0
 		for it := m.Values(sip.ProxyAuthorization); it.Next(); {
-			if b.realm.Ours(it.Value.Text) {
+			if Ours([]*Realm{b.realm}, it.Value.Text) {
 				ours++
 			}
 		}

@@ -218,11 +218,8 @@ func (c *Core) stripCredentials(s *Snapshot, m *sip.Message) {
 			continue
 		}
 		for it := m.Values(id); it.Next(); {
-			for _, realm := range s.Realms {
-				if realm.Ours(it.Value.Text) {
-					c.rewriter.RemoveValue(id, it.Value)
-					break
-				}
+			if auth.Ours(s.Realms, it.Value.Text) {
+				c.rewriter.RemoveValue(id, it.Value)
 			}
 		}
 	}
