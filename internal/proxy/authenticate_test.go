@@ -127,6 +127,14 @@ rule "calls" {
 }
 `
 
+// registering is oneRealm with a registrar.
+var registering = strings.Replace(oneRealm, `rule "calls"`, `rule "register" {
+  when         = method == REGISTER
+  authenticate = users.staff
+  register {}
+}
+rule "calls"`, 1)
+
 // twoRealms asks twice, and says afterwards who it was.
 const twoRealms = `
 server { domains = ["example.org"] }

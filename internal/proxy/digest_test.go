@@ -237,7 +237,7 @@ func TestAnUnknownUserReadsLikeAWrongPassword(t *testing.T) {
 		for _, method := range []string{"INVITE", "REGISTER", "MESSAGE"} {
 			var told []string
 			for _, c := range [][2]string{{"alice", "wrong"}, {"mallo", "secret"}, {"mallo", "wrong"}} {
-				g := newGate(t, strings.Replace(oneRealm, `rule "calls"`, "rule \"register\" {\n  when = method == REGISTER\n  authenticate = users.staff\n  register {}\n}\nrule \"calls\"", 1))
+				g := newGate(t, registering)
 				source := g.sources["example.org"]
 				uri, who, header := "sip:bob@example.org", "From: <sip:alice@example.org>;tag=a", "Proxy-Authorization"
 				lines := []string{who, atAlice}
@@ -283,7 +283,7 @@ func TestAnUnknownUserReadsLikeAWrongPassword(t *testing.T) {
 func TestMalformedCredentialsChangeNothing(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"INVITE", "REGISTER"} {
-		g := newGate(t, strings.Replace(oneRealm, `rule "calls"`, "rule \"register\" {\n  when = method == REGISTER\n  authenticate = users.staff\n  register {}\n}\nrule \"calls\"", 1))
+		g := newGate(t, registering)
 		g.snap.Directory = newDesk(t, office).snap.Directory
 		uri, header, refused := "sip:bob@example.org", "Proxy-Authorization", 407
 		if method == "REGISTER" {

@@ -3,8 +3,12 @@ package proxy_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"viaduct/internal/clock"
+	"viaduct/internal/location"
 )
 
 // fuzzConfig has something of everything.
@@ -96,6 +100,44 @@ func FuzzPackets(f *testing.F) {
 		}
 		if !s.Idle() {
 			t.Error("something is left")
+		}
+	})
+}
+
+// Whatever a stranger writes for credentials, in whichever field: it is refused
+// without a trace, and nothing reaches the next hop nor the bindings.
+func FuzzStrangers(f *testing.F) {
+	for _, text := range []string{
+		`Digest username="alice", realm="example.org", nonce="%s", uri="sip:bob@example.org", algorithm=MD5, qop=auth, nc=00000001, cnonce="abc", response="00112233445566778899aabbccddeeff"`,
+		`Digest username*=UTF-8''alice, realm="exam\ple.org", nonce=%s, uri=sip:example.org, algorithm="SHA-256", qop="auth", nc=FFFFFFFF, cnonce=a, response=00`,
+		`Digest realm="example.org", Digest realm="example.org"`, `Basic YWxpY2U6c2VjcmV0`, "", "Digest",
+	} {
+		f.Add(text, text)
+	}
+	g := newGate(f, registering)
+	g.snap.Directory = location.New(location.Config{
+		Now: func() clock.Instant { return g.now }, Wall: func() time.Time { return time.Unix(1_800_000_000, 0) },
+	}, nil)
+	f.Fuzz(func(t *testing.T, first, second string) {
+		g.t = t
+		g.now = g.now.Add(time.Minute)
+		nonce := md5Challenge.FindStringSubmatch(g.refused(g.call(), 407).Wire)[2]
+		lines := []string{atAlice, "To: <sip:alice@example.org>", fromAlice}
+		for name, value := range map[string]string{"Proxy-Authorization": first, "Authorization": second} {
+			if strings.ContainsAny(value, "\r\n\x00") {
+				return
+			}
+			lines = append(lines, name+": "+strings.ReplaceAll(value, "%s", nonce))
+		}
+		for _, start := range []string{"INVITE sip:bob@example.org SIP/2.0", "REGISTER sip:example.org SIP/2.0", "ACK sip:bob@example.org SIP/2.0"} {
+			for _, x := range g.receive(aliceAt, g.compose(start, lines...)) {
+				if x.IsRequest() || x.Status < 400 || x.Status >= 500 && x.Status != 503 && x.Status != 513 {
+					t.Fatalf("%s drew %s to %s:\n%s", start, what(x), x.hop.Remote, x.Wire)
+				}
+			}
+		}
+		if !g.core.Idle() || g.snap.Directory.Stats().Bindings != 0 {
+			t.Fatalf("left: %+v", g.core.Stats())
 		}
 	})
 }
