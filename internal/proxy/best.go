@@ -129,6 +129,9 @@ func (c *Core) finish(now clock.Instant, rc *ResponseContext, fx *effect.List) {
 		if chosen.status == 430 && (rc.dialog.path || rc.rule == nil) { // RFC 5626 §5.3.1: no registrar of ours chose the flow
 			own = &rejection{status: 430}
 		}
+		if chosen.status == 503 && chosen.wire == nil && rc.full { // §16.7 step 6: whatever comes now would get it
+			own = c.unavailable(m, "Overloaded")
+		}
 		if own.status == 480 && rc.way.asked(m) == sip.SIPS {
 			own = own.with(sipsWarning)
 		}

@@ -70,6 +70,7 @@ type open struct {
 	lines   []byte       // challenges of the 401 and 407 that were not chosen (§16.7 step 7)
 	class   policy.Class // why the end failed, where no response says it
 	rang    bool         // a 1xx other than 100 went upstream
+	full    bool         // a branch was refused at the bound of transactions
 	trying  wheel.Timer
 	ring    wheel.Timer
 	patient wheel.Timer // as long as the end may ring

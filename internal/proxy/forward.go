@@ -152,6 +152,7 @@ func (c *Core) forward(now clock.Instant, rc *ResponseContext, m *sip.Message, t
 	client := c.table.Reserve(m.Method())
 	if client == nil {
 		c.counts.Full++
+		rc.full = true
 		return 503
 	}
 	client.Branch.Loop = rc.loop

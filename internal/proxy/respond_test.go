@@ -1,10 +1,12 @@
 package proxy_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"viaduct/internal/effect"
 	"viaduct/internal/siptest"
 )
 
@@ -182,4 +184,24 @@ func TestFull(t *testing.T) {
 		t.Error("something is left")
 	}
 	s.relayed(s.receive(aliceAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0", "Call-ID: 4")), bobAt)
+}
+
+// Requests that waited for a name may find the table full of others: §16.7 step 6
+// lets a 503 through where every further request would get it.
+// Proves: RE-6, BR-5
+func TestFullAfterAWait(t *testing.T) {
+	t.Parallel()
+	s := newStageOf(t, `rule "all" { send = "sip:bob@bob.example.com" }`, 4)
+	s.snap.Known = names{}
+	var asks []effect.Ask
+	for i := range 3 {
+		s.call = fmt.Sprint(i)
+		s.refused(s.receive(aliceAt, s.invite("bob")), 100)
+		asks = append(asks, s.asked())
+	}
+	s.relayed(s.resolved(asks[0], hopsOf(bobAt), nil), bobAt)
+	if x := s.refused(s.resolved(asks[1], hopsOf(bobAt), nil), 503); !x.Has("Retry-After") {
+		t.Error("no Retry-After")
+	}
+	s.relayed(s.resolved(asks[2], hopsOf(bobAt), nil), bobAt) // the 503 has made room
 }

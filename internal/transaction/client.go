@@ -82,7 +82,7 @@ func (t *Table) Client(h effect.Handle) *Client {
 // Reserve takes a client slot and fills Branch, but for Loop, and Method; nil at
 // the bound. The branch has to be in the request before Start can be given it.
 func (t *Table) Reserve(method sip.Method) *Client {
-	if t.full() {
+	if t.full(1) {
 		return nil
 	}
 	c, slot := t.clients.Take()

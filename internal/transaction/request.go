@@ -30,7 +30,13 @@ func (t *Table) Request(now clock.Instant, m *sip.Message, key Key, from flow.Fl
 	if id.method == sip.CANCEL {
 		of = t.cancelled(&id)
 	}
-	if t.full() {
+	// What is taken on needs a place for its server and for one branch. With one place
+	// left a request would be taken, kept and answered for want of the other.
+	need := 2
+	if id.method == sip.CANCEL {
+		need = 1
+	}
+	if t.full(need) {
 		return Result{Verdict: Full, Of: of}
 	}
 	s := t.newServer(now, &id, from)

@@ -101,10 +101,10 @@ func New(cfg Config, w *wheel.Wheel) *Table {
 	return t
 }
 
-// full reports whether a bound is reached, and counts it: that of the transactions
-// under way, or that of all that are held.
-func (t *Table) full() bool {
-	if t.open < t.max && t.servers.Used()+t.clients.Used() < t.most {
+// full reports whether there is no room for n more, and counts it: by the bound of
+// the transactions under way, or by that of all that are held.
+func (t *Table) full(n int) bool {
+	if t.open+n <= t.max && t.servers.Used()+t.clients.Used()+n <= t.most {
 		return false
 	}
 	t.refused++
