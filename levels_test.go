@@ -53,6 +53,7 @@ var levels = map[string]int{
 	"viaduct/internal/authority":       testOnly,
 	"viaduct/internal/mutate":          testOnly,
 	"viaduct/e2e":                      testOnly,
+	"viaduct/bench/connections":        testOnly,
 	"viaduct":                          testOnly,
 }
 
