@@ -181,3 +181,31 @@ func TestWhatFollowsAResponseThatMoved(t *testing.T) {
 		}
 	}
 }
+
+// FuzzUndelivered holds that whatever ICMP quotes, it moves the responses of nobody but
+// the transaction that sent it, and panics never.
+func FuzzUndelivered(f *testing.F) {
+	const caller = "198.51.100.5:40123"
+	f.Add([]byte("SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP phone.example.net;rport;branch=z9hG4bKx\r\nCSeq: 1 INVITE\r\n\r\n"), true)
+	f.Add([]byte("SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 203.0.113.9;rport;branch=z9hG4bKx\r\nCSeq: 1 INVITE"), false)
+	f.Add([]byte("SIP/2.0 200 OK\r\nv: SIP/2.0/UDP h\r\nf: <sip:a>;tag=\r\ni: \r\n"), true)
+	f.Add([]byte("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP [::1"), false)
+	f.Fuzz(func(t *testing.T, quoted []byte, whole bool) {
+		s := newStage(t, "rule \"all\" {\n  reply = \"486 Busy Here\"\n}")
+		s.snap.Known = names{}
+		x := s.refused(s.receive(caller, s.compose("INVITE sip:bob@example.org SIP/2.0", "Via: SIP/2.0/UDP 203.0.113.9;rport;branch=z9hG4bKx")), 486)
+		var m sip.Message
+		_ = m.Parse(quoted) // as the engine does
+		at := proxy.PlaceOfResponse(&m, 1)
+		s.fx.Reset()
+		s.core.Undelivered(s.now, &m, &at, netip.MustParseAddrPort(caller), whole, s.snap, &s.fx)
+		for _, y := range s.sends() {
+			if y.Wire != x.Wire || y.hop.Remote.String() != "203.0.113.9:5060" {
+				t.Errorf("it went to %s as\n%s", y.hop.Remote, y.Wire)
+			}
+		}
+		for _, a := range s.fx.Asks {
+			s.resolved(a, resolve.Hops{}, resolve.ErrNoName)
+		}
+	})
+}
