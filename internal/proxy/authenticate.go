@@ -126,15 +126,19 @@ func (c *Core) recognise(rq *request) {
 
 // refuseUnheld refuses a request without keeping anything of it: a stranger's
 // requests cost no memory, and a copy is refused again (RFC 3261 §8.2.7, §26.3.2.4).
-// One that has waited is refused through its transaction: after a 100 no copy comes
-// any more that would draw a lost answer again.
+// One that was told 100 while it waited is refused through its transaction: no copy
+// of it comes any more that would draw a lost answer again.
 func (c *Core) refuseUnheld(now clock.Instant, rq *request, r *rejection, fx *effect.List) {
-	if rq.context != nil || rq.server == nil {
+	if rq.server == nil || rq.server.Status != 0 {
 		c.reject(now, rq, r, fx)
 		return
 	}
 	c.counts.reject(r.status)
 	c.stateless(rq.m, r, rq.from, rq.snap, fx)
+	if rc := rq.context; rc != nil { // the request was read from it
+		c.settle(rc)
+		c.closeIfOver(rc)
+	}
 	c.table.Forget(rq.server)
 }
 

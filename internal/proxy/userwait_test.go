@@ -92,6 +92,32 @@ func TestARefusalAfterAWaitArrives(t *testing.T) {
 	}
 }
 
+// Who was told nothing while it waited is refused like one that has not: nothing is
+// kept, and a copy is refused again.
+func TestARefusalAfterASilentWaitKeepsNothing(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"INVITE", "MESSAGE", "REGISTER"} {
+		g := newGate(t, registering)
+		uri, header, status := "sip:bob@example.org", "Proxy-Authorization", 407
+		if method == "REGISTER" {
+			uri, header, status = "sip:example.org", "Authorization", 401
+		}
+		lines := []string{fromAlice, atAlice, "To: <sip:alice@example.org>"}
+		challenge := g.refused(g.receive(aliceAt, g.compose(method+" "+uri+" SIP/2.0", lines...)), status)
+		wrong := g.compose(method+" "+uri+" SIP/2.0", append(lines, g.answerFor(challenge, header, "alice", "guess", method, uri))...)
+		for range 2 {
+			g.sources["example.org"].answer = auth.Ask
+			g.silent(g.receive(aliceAt, wrong))
+			ask := g.asked()
+			g.sources["example.org"].answer = auth.Known
+			g.refused(g.told(ask), status)
+			if !g.core.Idle() {
+				t.Errorf("%s left: %+v", method, g.core.Stats())
+			}
+		}
+	}
+}
+
 // A CANCEL ends a wait, the first of a request as well as the second; an answer
 // that comes later finds nobody.
 func TestCancelWhileAUserIsAskedFor(t *testing.T) {
