@@ -195,6 +195,21 @@ func (c *Core) hopBy(s *Snapshot, listener flow.Listener, remote netip.AddrPort)
 	return flow.Hop{Protocol: l.Protocol, Listener: listener, Local: local, Remote: remote}
 }
 
+// leaveFrom has what goes into a flow leave from the address that the flow leads to,
+// where a listener has all those of the machine: shown is that, as Record-Route has
+// shown it. A NAT lets nothing in from another one (RFC 3581 §4), whichever the system
+// would route from. Nobody else's address is taken for ours.
+func (s *Snapshot) leaveFrom(hop *flow.Hop, shown netip.Addr) {
+	l, shown := &s.Listeners[hop.Listener], shown.Unmap()
+	if !shown.IsValid() || !l.Bind.Addr().IsUnspecified() || shown.Is4() != l.Bind.Addr().Is4() || l.shownTo(hop.Remote.Addr()).sentBy != "" {
+		return
+	}
+	var text [64]byte // an IPv6 address has 39 at most
+	if s.Names.Contains(shown.AppendTo(text[:0])) {
+		hop.Local = netip.AddrPortFrom(shown, l.Bind.Port())
+	}
+}
+
 // mayReach is the destination policy, applied to addresses after resolution
 // (safety.md rule 11). Listeners of our own are legal: a spiral.
 func (s *Snapshot) mayReach(to netip.AddrPort) bool {

@@ -136,6 +136,7 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) *rejection {
 		switch {
 		case paired && ok && k.paired && k.downstream != rq.cookie.downstream:
 			rq.partner, rq.paired, done = k, true, true
+			rq.beside, _ = u.Addr()
 		case paired && !ok && !u.HasUser && rq.snap.isUs(&u): // between two that are sips (pushPlainRoute)
 		case paired: // its pair is not there: what comes is others', or another pass (a spiral)
 			rq.route, rq.routeURI, rq.hasRoute = a, u, true
@@ -143,6 +144,7 @@ func (c *Core) popOwnRoutes(rq *request, routes *sip.Values) *rejection {
 		case ok:
 			rq.cookie, rq.signed = k, true
 			paired, done = k.paired, !k.paired
+			rq.beside, _ = u.Addr()
 		case rq.snap.isFlowToken(u.User): // RFC 5626 §5.3.1
 			c.counts.RouteRefused++
 			return rq.refuse(403, "Bad Flow Token")

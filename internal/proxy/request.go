@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"net/netip"
+
 	"viaduct/internal/clock"
 	"viaduct/internal/effect"
 	"viaduct/internal/flow"
@@ -35,11 +37,12 @@ type request struct {
 	route    sip.Address // the first Route value that is left
 	routeURI sip.URI     // its URI
 	hasRoute bool
-	cookie   cookie // of the topmost own Route value that is signed
-	partner  cookie // of the other value of the pair
-	signed   bool   // cookie is valid
-	paired   bool   // partner is valid too
-	inDialog bool   // seams.md §3: routed by its cookie, not by the rules
+	cookie   cookie     // of the topmost own Route value that is signed
+	partner  cookie     // of the other value of the pair
+	beside   netip.Addr // the address in the value of the one of them that tells the flow to follow
+	signed   bool       // cookie is valid
+	paired   bool       // partner is valid too
+	inDialog bool       // seams.md §3: routed by its cookie, not by the rules
 	// toInstance: inside a dialog, to a GRUU of ours (RFC 5627 §6.1)
 	toInstance bool
 	byPath     bool // to a phone, by the Path value that it registered with (RFC 5626 §5.3)

@@ -256,6 +256,7 @@ func (c *Core) aim(rq *request, t *Target) (status int) {
 		}
 		if ok {
 			t.flow, t.direct, t.outbound = c.hopBy(rq.snap, listener, out.flow), true, true // RFC 5626 §5.3.1: 430 without it
+			rq.snap.leaveFrom(&t.flow, rq.beside)
 			// Nobody listens where a client called from.
 			if t.flow.Protocol.Reliable() {
 				t.flow.Conn = flow.Existing

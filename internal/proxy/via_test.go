@@ -228,3 +228,34 @@ func TestResponseThatCannotBeSent(t *testing.T) {
 	s.silent(s.pass(time.Second))
 	s.refused(s.receive(bobAt, answer(x, "200 OK")), 200)
 }
+
+// A listener for all addresses sends into the flow of a client from the address that
+// the client has sent to, whichever the system would route from: its NAT lets in
+// nothing else. An address in a Route that is not ours is not taken for one.
+//
+// Proves: TV-4
+func TestWildcardListenerKeepsTheAddressOfAFlow(t *testing.T) {
+	t.Parallel()
+	addr := netip.MustParseAddr
+	const caller = "198.51.100.5:40123"
+	for _, c := range []struct{ route, want string }{{"192.0.2.9", "192.0.2.9:5060"}, {"192.0.2.77", "192.0.2.1:5060"}} {
+		s := newStage(t, "rule \"all\" {\n  when = !has(to.tag)\n  send = \"sip:203.0.113.7\"\n}", udp("0.0.0.0:5060"))
+		s.snap.Names = policy.NewDomains("192.0.2.1", "192.0.2.9")
+		s.snap.Sources = routes{addr("203.0.113.7"): addr("192.0.2.1"), addr("198.51.100.5"): addr("192.0.2.1")}
+		s.on[0].Addr = netip.MustParseAddrPort("192.0.2.9:5060")
+		d := s.establish(caller, bobAt, "sip:bob@example.org", "Contact: <sip:alice@10.0.0.5>")
+		for i, r := range d.calleeRoute {
+			if strings.Contains(r, "@192.0.2.9:") {
+				d.calleeRoute[i] = strings.Replace(r, "192.0.2.9", c.route, 1)
+			}
+		}
+		s.on[0].Addr = netip.MustParseAddrPort("192.0.2.1:5060")
+		x := s.relayed(s.receive(bobAt, d.back(s, "BYE")), caller)
+		if got := x.hop.Local.String(); got != c.want {
+			t.Errorf("Route %q: from %s, want %s", d.calleeRoute, got, c.want)
+		}
+		if via := x.All("Via")[0]; !strings.HasPrefix(via, "SIP/2.0/UDP "+c.want+";") {
+			t.Errorf("Via %q", via)
+		}
+	}
+}
