@@ -49,6 +49,7 @@ type open struct {
 	start  clock.Instant
 	way    way
 	loop   [4]byte
+	most   int    // branches that it may have in all
 	dialog cookie // inside a dialog: the cookie it came with
 	own    bool   // the original Request-URI is a resource of this proxy (§16.5)
 
@@ -149,7 +150,7 @@ func (c *Core) holdContext(now clock.Instant, rq *request) *ResponseContext {
 	rc, slot := c.contexts.Take()
 	o, place := c.opens.Take()
 	*o = open{
-		index: place, start: now, request: c.bytes.Copy(rq.m.Wire()),
+		index: place, start: now, request: c.bytes.Copy(rq.m.Wire()), most: rq.most(),
 		trying:  wheel.Timer{Kind: kindTrying, Slot: slot},
 		ring:    wheel.Timer{Kind: kindRing, Slot: slot},
 		patient: wheel.Timer{Kind: kindPatience, Slot: slot},

@@ -60,7 +60,7 @@ func (c *Core) await(rc *ResponseContext, target uint32, share int) {
 // failed there (RFC 3263 §4.3): a new branch, and what the hop left behind said
 // does not count. False when there is none.
 func (c *Core) tryNextHop(now clock.Instant, rc *ResponseContext, b *Branch, m *sip.Message, fx *effect.List) bool {
-	if rc.phase != searching || rc.started >= rc.snap.Limits.Branches || c.tooLate(now, rc) {
+	if rc.phase != searching || rc.started >= rc.most || c.tooLate(now, rc) {
 		return false
 	}
 	t := c.targets.At(b.target)
@@ -91,7 +91,7 @@ func (c *Core) tooLate(now clock.Instant, rc *ResponseContext) bool {
 func (c *Core) nextTarget(now clock.Instant, rc *ResponseContext) (found uint32, together int) {
 	limits := &rc.snap.Limits
 	open := int(rc.pending) + rc.waiting
-	room := min(limits.Parallel-open, limits.Branches-rc.started-rc.waiting, rc.breadth)
+	room := min(limits.Parallel-open, rc.most-rc.started-rc.waiting, rc.breadth)
 	if room <= 0 {
 		if open == 0 {
 			c.counts.BranchLimit++

@@ -30,10 +30,27 @@ func (c *Core) looped(rq *request) bool {
 	return false
 }
 
-// wasHere reports whether v is a Via of ours with the loop part of this request.
+// wasHere reports whether v is a Via of ours with the loop part of this request, and
+// notes that it is a spiral if it is a Via of ours at all.
 func (rq *request) wasHere(v *sip.ViaValue) bool {
 	b, ok := transaction.ParseBranch(v.Branch)
-	return ok && b.Loop == rq.loop && rq.snap.ownSentBy(v)
+	if !ok || !rq.snap.ownSentBy(v) {
+		return false
+	}
+	rq.spiral = true
+	return b.Loop == rq.loop
+}
+
+// most is how many branches a request may have in all. One that has been here before
+// gets no more than the breadth that came with it, instead of as many at a time:
+// else ten users who register each other's addresses make of one call ten million, one
+// after the other, without any of them being a loop (RFC 5393 §3).
+func (rq *request) most() int {
+	n := rq.snap.Limits.Branches
+	if rq.spiral {
+		n = min(n, rq.breadth)
+	}
+	return n
 }
 
 // loopHash covers what decides where the request goes (seams.md §1), and what

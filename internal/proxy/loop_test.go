@@ -235,6 +235,38 @@ func TestManyViasAndRoutes(t *testing.T) {
 	s.refused(s.receive(trustedAt, s.compose("INVITE sip:bob@203.0.113.7 SIP/2.0", routes(sip.MaxRoutes+1))), 400)
 }
 
+// One call to users who registered each other makes as many copies as its breadth
+// allows on each round, not as many as there are ways through all of them.
+// Proves: LP-8, LP-10
+func TestSpiralsDoNotMultiply(t *testing.T) {
+	t.Parallel()
+	config := ""
+	for i := range 8 {
+		config += fmt.Sprintf("group \"g%d\" {\n", i)
+		for j := range 8 {
+			config += fmt.Sprintf(" target \"sip:u%d@example.org;maddr=192.0.2.1\" {}\n", j)
+		}
+		config += fmt.Sprintf("}\nrule \"r%d\" {\n when = dest.user == \"u%d\"\n send = group.g%d\n}\n", i, i, i)
+	}
+	s := newStage(t, config)
+	copies := 0
+	queue := s.receive(aliceAt, s.compose("INVITE sip:u0@example.org SIP/2.0", "Max-Breadth: 60"))
+	for len(queue) > 0 && copies < 20_000 {
+		x := queue[0]
+		queue = queue[1:]
+		if x.hop.Remote.String() != proxyAt {
+			continue
+		}
+		if x.Method == "INVITE" {
+			copies++
+		}
+		queue = append(queue, s.receive(proxyAt, x.Wire)...)
+	}
+	if copies < 60 || copies > 600 {
+		t.Errorf("%d copies were made of one call", copies)
+	}
+}
+
 // What an ended branch had is there for the next.
 // Proves: LP-10, LP-12
 func TestMaxBreadthIsReused(t *testing.T) {

@@ -29,6 +29,7 @@ type request struct {
 
 	// §16.3
 	loop    [4]byte
+	spiral  bool // it has been here before
 	breadth int
 
 	// §16.4
