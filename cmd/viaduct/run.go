@@ -136,7 +136,7 @@ func run(cmd *cobra.Command, flags runFlags, args []string) error {
 	}
 	e, err := engine.New(engine.Config{
 		Answers: answers, Users: s.site,
-		Snapshot: cfg.Snapshot, Settings: cfg.Streams, Drain: cfg.Drain, Max: cfg.Transactions, Log: log, Notes: s.notes,
+		Snapshot: cfg.Snapshot, Settings: cfg.Streams, Drain: cfg.Drain, Max: cfg.Transactions, Guard: cfg.Guard, Log: log, Notes: s.notes,
 		DNS: engine.DNS{Servers: servers, Hosts: hosts},
 	})
 	if err != nil {

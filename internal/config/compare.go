@@ -196,8 +196,18 @@ func (l *loader) stay(running *Config) {
 			*t.is = *t.was
 		}
 	}
-	if c.Transactions != running.Transactions {
-		c.restart = append(c.restart, fmt.Sprintf("server.limits.transactions = %d, which stays %d until then", c.Transactions, running.Transactions))
-		c.Transactions = running.Transactions
+	for _, n := range []struct {
+		name    string
+		was, is *int
+	}{
+		{"transactions", &running.Transactions, &c.Transactions},
+		{"guesses", &running.Guard.Guesses, &c.Guard.Guesses},
+		{"guess_marks", &running.Guard.Marks, &c.Guard.Marks},
+		{"nonces", &running.Guard.Nonces, &c.Guard.Nonces},
+	} {
+		if *n.was != *n.is {
+			c.restart = append(c.restart, fmt.Sprintf("server.limits.%s = %d, which stays %d until then", n.name, *n.is, *n.was))
+			*n.is = *n.was
+		}
 	}
 }

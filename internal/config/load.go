@@ -27,14 +27,15 @@ import (
 type Config struct {
 	File         string
 	Snapshot     *proxy.Snapshot
-	Drain        time.Duration // how long a stop waits for what is in setup; 32s
-	Transactions int           // server plus client transactions of the whole process; 200000
-	Log          slog.Level    // least level to log; info
-	Store        string        // directory of what is kept, "" for none
-	Domains      []string      // as configured
-	Secret       SecretFrom    // where the keys come from
-	Users        []Users       // by policy.Realm.ID
-	Nonces       *auth.Keys    // what digest challenges are signed with
+	Drain        time.Duration    // how long a stop waits for what is in setup; 32s
+	Transactions int              // server plus client transactions of the whole process; 200000
+	Guard        auth.GuardConfig // bounds of what is remembered of credentials
+	Log          slog.Level       // least level to log; info
+	Store        string           // directory of what is kept, "" for none
+	Domains      []string         // as configured
+	Secret       SecretFrom       // where the keys come from
+	Users        []Users          // by policy.Realm.ID
+	Nonces       *auth.Keys       // what digest challenges are signed with
 	// Streams are the settings of listeners, by flow.Listener; it may be shorter.
 	Streams   []transport.Settings
 	Admin     Admin

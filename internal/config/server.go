@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 
+	"viaduct/internal/auth"
 	"viaduct/internal/policy"
 	"viaduct/internal/proxy"
 	"viaduct/sip"
@@ -37,6 +38,7 @@ var timerSettings = []setting[proxy.Timers, time.Duration]{
 // limits are server { limits }.
 type limits struct {
 	transactions int
+	guard        auth.GuardConfig
 	proxy.Limits
 }
 
@@ -46,6 +48,9 @@ var limitSettings = []setting[limits, int]{
 	{"parallel", 10, 1, 100, "", func(l *limits) *int { return &l.Parallel }},
 	{"branches", 30, 1, 1000, "", func(l *limits) *int { return &l.Branches }},
 	{"max_breadth", 60, 1, 255, "", func(l *limits) *int { return &l.MaxBreadth }},
+	{"guesses", 20, 1, 1000, "", func(l *limits) *int { return &l.guard.Guesses }},
+	{"guess_marks", 16_384, 1024, 16_777_216, "", func(l *limits) *int { return &l.guard.Marks }},
+	{"nonces", 262_144, 1024, 16_777_216, "", func(l *limits) *int { return &l.guard.Nonces }},
 }
 
 func settingAttrs[T any, V time.Duration | int](list []setting[T, V]) []attrSpec {
@@ -121,7 +126,7 @@ func (l *loader) timersAndLimits(b *block) {
 	if lim.Branches < lim.Parallel {
 		l.report(block.rng, "parallel is how many branches one request may have at once, branches how many in all", "branches is less than parallel")
 	}
-	s.Limits, l.config.Transactions = lim.Limits, lim.transactions
+	s.Limits, l.config.Transactions, l.config.Guard = lim.Limits, lim.transactions, lim.guard
 }
 
 // resolvers reads the DNS servers that are asked, in this order, instead of those

@@ -81,3 +81,35 @@ func TestServicesOfUsers(t *testing.T) {
 		}
 	}
 }
+
+// How much is remembered of guesses and nonces is the file's to say, and stays for
+// the life of the process.
+func TestLimitsOfWhatIsRememberedOfCredentials(t *testing.T) {
+	t.Parallel()
+	file := func(limits string) []byte {
+		return []byte("listen \"udp\" { address = \"127.0.0.1:5060\" }\nserver {\n  limits {\n" + limits + "\n  }\n}\n")
+	}
+	running, diags := Parse("x", file(""), quiet())
+	if diags != nil {
+		t.Fatal(diags)
+	}
+	if want := (auth.GuardConfig{Guesses: 20, Marks: 16384, Nonces: 262144}); running.Guard != want {
+		t.Errorf("by default %+v, want %+v", running.Guard, want)
+	}
+	next, diags := Parse("x", file("guesses = 5\nguess_marks = 2048\nnonces = 4096"), quiet())
+	if diags != nil {
+		t.Fatal(diags)
+	}
+	if want := (auth.GuardConfig{Guesses: 5, Marks: 2048, Nonces: 4096}); next.Guard != want {
+		t.Errorf("got %+v, want %+v", next.Guard, want)
+	}
+	opts := quiet()
+	opts.Running = running
+	next, diags = Parse("x", file("guesses = 5\nguess_marks = 2048\nnonces = 4096"), opts)
+	if diags != nil {
+		t.Fatal(diags)
+	}
+	if d := Compare(running, next); len(d.Restart) != 3 || next.Guard != running.Guard {
+		t.Errorf("a reload: %+v, %q", next.Guard, d.Lines())
+	}
+}
