@@ -75,6 +75,9 @@ type open struct {
 	trying  wheel.Timer
 	ring    wheel.Timer
 	patient wheel.Timer // as long as the end may ring
+	watch   wheel.Timer // when the location service is looked at again
+	seen    uint64      // highest ID of the bindings that were there
+	watched bool        // watch runs
 }
 
 // group is a set of targets that are called at once: those of one round with the
@@ -154,6 +157,7 @@ func (c *Core) holdContext(now clock.Instant, rq *request) *ResponseContext {
 		trying:  wheel.Timer{Kind: kindTrying, Slot: slot},
 		ring:    wheel.Timer{Kind: kindRing, Slot: slot},
 		patient: wheel.Timer{Kind: kindPatience, Slot: slot},
+		watch:   wheel.Timer{Kind: kindWatch, Slot: slot},
 	}
 	*rc = ResponseContext{server: rq.server.Handle(), snap: rq.snap, index: slot, invite: rq.server.Method == inviteMethod, open: o}
 	rq.server.User = slot + 1
@@ -239,6 +243,7 @@ func (c *Core) settle(rc *ResponseContext) {
 	c.wheel.Stop(&o.trying)
 	c.wheel.Stop(&o.ring)
 	c.wheel.Stop(&o.patient)
+	c.wheel.Stop(&o.watch)
 	for _, b := range [...][]byte{o.request, o.best.wire, o.way.uri, o.edits} {
 		c.bytes.Give(b)
 	}

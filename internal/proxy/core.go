@@ -204,6 +204,8 @@ func (c *Core) Expire(now clock.Instant, fx *effect.List) {
 			c.ringOver(now, c.contexts.At(tm.Slot), fx)
 		case kindC:
 			c.timerC(now, c.branches.At(tm.Slot), fx)
+		case kindWatch:
+			c.look(now, c.contexts.At(tm.Slot), fx)
 		case kindFlows:
 			c.breakFollowers(now, fx)
 		case kindSilence:

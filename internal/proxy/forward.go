@@ -13,6 +13,7 @@ import (
 func (c *Core) open(now clock.Instant, rc *ResponseContext, m *sip.Message, fx *effect.List) {
 	c.startTimers(now, rc)
 	c.startPatience(now, rc)
+	c.startWatch(now, rc)
 	c.advance(now, rc, m, fx)
 	if rc.open != nil && rc.waiting > 0 && rc.invite { // it will take longer than the 100 may be held back
 		c.sendTrying(now, rc, m, fx)
@@ -33,7 +34,10 @@ func (c *Core) advance(now clock.Instant, rc *ResponseContext, m *sip.Message, f
 		}
 		c.targets.At(at - 1).tried = true
 		// RFC 5393 §5.3.3: what may still be given out is split among those that
-		// are called now; a single one gets it all.
+		// are called now; a single one gets it all, unless another may register.
+		if rc.watched {
+			together++
+		}
 		share := rc.breadth / min(together, rc.breadth)
 		switch status := c.forward(now, rc, m, at-1, share, fx); status {
 		case 0:

@@ -35,6 +35,7 @@ func (c *Core) addLocation(now clock.Instant, rc *ResponseContext, rq *request, 
 		c.failed(rc, status)
 		return
 	}
+	rc.saw(bindings)
 	called := false
 	targets, standby := registrar.Choose(bindings)
 	for i := range targets {

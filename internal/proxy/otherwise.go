@@ -36,6 +36,8 @@ func (c *Core) goOn(now clock.Instant, rc *ResponseContext, end *policy.End, fx 
 		c.targets.At(at - 1).tried = true
 	}
 	c.wheel.Stop(&rc.patient)
+	c.wheel.Stop(&rc.watch)
+	rc.watched = false
 	c.bytes.Give(rc.best.wire)
 	rc.end, rc.best, rc.lines, rc.class, rc.rang, rc.phase = end, best{}, nil, policy.NoClass, false, searching
 	rc.rounds++
@@ -43,6 +45,7 @@ func (c *Core) goOn(now clock.Instant, rc *ResponseContext, end *policy.End, fx 
 	if c.carryOut(now, rq, end, fx) {
 		c.addTargets(now, rc, rq, end)
 		c.startPatience(now, rc)
+		c.startWatch(now, rc)
 		c.advance(now, rc, nil, fx)
 	}
 }

@@ -71,6 +71,7 @@ type counts struct {
 	Otherwise          uint64 // further ends carried out
 	RingOver           uint64 // ends that had rung long enough
 	Spares             uint64 // further flows of a phone that were tried
+	Newcomers          uint64 // looks that found a phone registered since (§16.5)
 	Alive              uint64 // answers of phones to an OPTIONS that keeps their flow open
 	Asked              uint64 // questions put about names
 	LateAnswers        uint64 // that nobody waited for any more

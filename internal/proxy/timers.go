@@ -18,6 +18,7 @@ const (
 	kindPatience                              // what an end calls has rung long enough (`ring`)
 	kindSilence                               // a hop gave no sign of life, and there is another
 	kindFlows                                 // flows that are gone have followers left
+	kindWatch                                 // the location service is looked at while the request is pending
 )
 
 // backstop is how late a timer may run when nothing comes in: the shell's ticker
