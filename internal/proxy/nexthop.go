@@ -222,8 +222,26 @@ func (s *Snapshot) mayReach(to netip.AddrPort) bool {
 	case d.Allow.Contains(a) || s.isListener(to):
 		return true
 	}
+	if nat64.Contains(a) { // it is the address within that is spoken to
+		b := a.As16()
+		a = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	for _, p := range &closed {
+		if p.Contains(a) {
+			return false
+		}
+	}
 	return !a.IsLoopback() && !a.IsPrivate() && !a.IsMulticast() && !a.IsLinkLocalUnicast() && !a.IsInterfaceLocalMulticast()
 }
+
+// closed are the ranges that are no more public than private ones: this network (RFC
+// 1122 §3.2.1.3), behind the NAT of an access network (RFC 6598), reserved (RFC 1112 §4).
+var closed = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("240.0.0.0/4"),
+}
+
+// nat64 stands for IPv4 where a network translates (RFC 6052 §2.1).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 func (s *Snapshot) isListener(to netip.AddrPort) bool {
 	for i := range s.Listeners {
