@@ -52,7 +52,7 @@ func (o *office) onlyTLS(t *testing.T, pid int) {
 	execute(t, pid, "nft", "add rule ip phone out ip daddr "+o.at(1)+" tcp dport 5060 drop")
 }
 
-// Phones on TLS register, call and are called by a phone on UDP; either side holds
+// Phones on TLS register, call and are called by a phone on UDP, or on TLS; either side holds
 // the call and takes it back, and either ends it. No word of that leaves them in
 // clear: ACK, re-INVITE and BYE come by TLS, too, because Record-Route leads there.
 //
@@ -73,31 +73,43 @@ func TestPhonesOverTLS(t *testing.T) {
 		o.onlyTLS(t, pid)
 		return newBaresip(t, pid, addr, 700, "sip_cafile "+trusted+"\n"+extra, o.account("alice", "tls"))
 	}
+	linphone := func(t *testing.T, o *office, user string, hertz float64) *phone {
+		pid, addr := o.machine(t)
+		o.onlyTLS(t, pid)
+		return o.newLinphone(t, pid, addr, hertz, user, "tls", "root_ca="+trusted+"\nverify_server_cn=0\n")
+	}
 	for name, c := range map[string]struct {
 		listen string
 		phone  func(t *testing.T, o *office) *phone
+		other  func(t *testing.T, o *office) *phone // nil: on UDP
 	}{
-		"baresip by a name with NAPTR": {`advertise = "example.test"`, func(t *testing.T, o *office) *phone {
+		"baresip by a name with NAPTR": {listen: `advertise = "example.test"`, phone: func(t *testing.T, o *office) *phone {
 			in := func(name string, args ...string) *exec.Cmd {
 				return inNamespace(o.hub, append([]string{name}, args...)...)
 			}
 			dns := nameServerBy(t, in, o.at(1), "@ NAPTR 10 10 \"s\" \"SIPS+D2T\" \"\" _sips._tcp\n_sips._tcp SRV 10 10 5061 @\n@ A "+o.at(1)+"\n")
 			return baresip(t, o, "dns_server "+dns+"\n")
 		}},
-		"baresip by transport=tls": {`transport_tls = true`, func(t *testing.T, o *office) *phone {
+		"baresip by transport=tls": {listen: `transport_tls = true`, phone: func(t *testing.T, o *office) *phone {
 			return baresip(t, o, "")
 		}},
-		"linphone by sips": {"", func(t *testing.T, o *office) *phone {
-			pid, addr := o.machine(t)
-			o.onlyTLS(t, pid)
-			return o.newLinphone(t, pid, addr, 700, "alice", "tls", "root_ca="+trusted+"\nverify_server_cn=0\n")
+		"linphone by sips": {phone: func(t *testing.T, o *office) *phone {
+			return linphone(t, o, "alice", 700)
 		}},
+		"both by sips": {
+			phone: func(t *testing.T, o *office) *phone { return linphone(t, o, "alice", 700) },
+			other: func(t *testing.T, o *office) *phone { return linphone(t, o, "bob", 1100) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			o := open(t, listen(c.listen))
 			alice := c.phone(t, o)
-			bob := o.baresip(t, 1100, o.account("bob", "udp"))
+			audible := c.other == nil // two of linphone agree on a codec of another rate
+			if audible {
+				c.other = func(t *testing.T, o *office) *phone { return o.baresip(t, 1100, o.account("bob", "udp")) }
+			}
+			bob := c.other(t, o)
 			for _, call := range []struct{ caller, callee, ender, other *phone }{
 				{alice, bob, alice, bob},
 				{alice, bob, bob, alice},
@@ -109,8 +121,10 @@ func TestPhonesOverTLS(t *testing.T) {
 					to = "bob"
 				}
 				connect(t, call.caller, call.callee, fmt.Sprintf("sip:%s@%s", to, o.at(1)))
-				alice.hears(t, bob)
-				bob.hears(t, alice)
+				if audible {
+					alice.hears(t, bob)
+					bob.hears(t, alice)
+				}
 				hold(t, alice, bob)
 				hold(t, bob, alice)
 				call.ender.say(call.ender.hangUp, "")

@@ -241,6 +241,9 @@ func TestClientCertificates(t *testing.T) {
 			if got := h.Peer(h.from(1)); !slices.Equal(got, c.want) {
 				t.Errorf("it is %q, want %q", got, c.want)
 			}
+			if f := h.from(1); f.Domain != flow.MakeProven(c.want) {
+				t.Errorf("its messages come from %q, want %q", f.Domain, c.want)
+			}
 			if h.Peer(flow.Flow{Conn: 99}) != nil {
 				t.Error("a connection that is not there has a peer")
 			}
@@ -323,6 +326,9 @@ func TestServersProveTheirDomain(t *testing.T) {
 	want(t, one, streamed(5, 0))
 	if got := h.Peer(h.from(1)); !slices.Equal(got, []string{"one.example", "two.example"}) {
 		t.Errorf("the server is %q", got)
+	}
+	if f := h.from(1); !f.Domain.Proves([]byte("two.example")) || f.Domain.Proves([]byte("three.example")) {
+		t.Errorf("what came from it came from %q", f.Domain)
 	}
 
 	unproven := h.secured(s.Addr(), "", 6)
