@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,4 +205,32 @@ func TestFullAfterAWait(t *testing.T) {
 		t.Error("no Retry-After")
 	}
 	s.relayed(s.resolved(asks[2], hopsOf(bobAt), nil), bobAt) // the 503 has made room
+}
+
+// A rule may build the Contact of its 3xx of what the message says: what is no URI
+// then is left out.
+func TestRedirectionToNoURI(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, `
+rule "both" {
+  when     = dest.user == "both"
+  redirect = ["sip:${from.user}@203.0.113.8", "tel:${from.user}"]
+}
+rule "tel" { redirect = "tel:${from.user}" }
+`)
+	for i, c := range []struct {
+		user, from string
+		status     int
+		want       []string
+	}{
+		{"both", "sip:alice@example.org", 302, []string{"<sip:alice@203.0.113.8>", "<tel:alice>"}},
+		{"both", "sip:example.org", 302, []string{"<sip:203.0.113.8>"}},
+		{"tel", "sip:example.org", 404, nil},
+	} {
+		s.call = fmt.Sprint(i)
+		x := s.refused(s.receive(aliceAt, s.compose("INVITE sip:"+c.user+"@example.org SIP/2.0", "From: <"+c.from+">;tag=a")), c.status)
+		if got := x.All("Contact"); !slices.Equal(got, c.want) {
+			t.Errorf("%s from %s: Contact is %q, want %q", c.user, c.from, got, c.want)
+		}
+	}
 }

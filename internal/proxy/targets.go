@@ -204,15 +204,24 @@ func (rq *request) noMatch() *rejection {
 	}
 }
 
-// redirection is the 3xx of a rule: its Contacts, evaluated.
+// redirection is the 3xx of a rule: its Contacts, evaluated. What turns out to be no
+// URI is none; without any the user is not to be found (§8.3).
 func (c *Core) redirection(rq *request, end *policy.End) *rejection {
 	lines := c.lines[:0]
 	for _, text := range end.Contact {
+		contact := text(&c.facts)
+		if _, err := sip.ParseURI(contact); err != nil {
+			c.counts.BadTargets++
+			continue
+		}
 		lines = append(lines, "Contact: <"...)
-		lines = append(lines, text(&c.facts)...)
+		lines = append(lines, contact...)
 		lines = append(lines, ">\r\n"...)
 	}
 	c.lines = lines
+	if len(lines) == 0 {
+		return rq.refuse(404, "")
+	}
 	return rq.refuse(end.Status, end.Reason).with(lines)
 }
 
