@@ -29,7 +29,11 @@ func (c *Core) addLocation(now clock.Instant, rc *ResponseContext, rq *request, 
 	}
 	bindings, status := c.bindings(now, rc.snap, &uri)
 	if len(bindings) == 0 {
-		if status == 480 {
+		switch {
+		case status != 480:
+		case text == nil && !uri.HasUser && rq.m.Method() == sip.OtherMethod:
+			status = 501 // §21.5.2: meant for the domain itself, that is for its registrar
+		default:
 			rc.class = policy.NotRegistered
 		}
 		c.failed(rc, status)

@@ -224,6 +224,11 @@ func TestCallsToRegisteredUsers(t *testing.T) {
 	d := newDesk(t, office)
 	d.refused(d.call("open"), 480)
 	d.refused(d.call("nobody"), 404)
+	s := newStage(t, `rule "all" { send = location }`)
+	s.snap.Directory = d.snap.Directory
+	s.refused(s.receive(aliceAt, s.compose("FOO sip:example.org SIP/2.0")), 501)
+	s.call = "2"
+	s.refused(s.receive(aliceAt, s.compose("FOO sip:bob@example.org SIP/2.0")), 480)
 	for from, contact := range map[string]string{
 		bobAt: "Contact: <sip:open@203.0.113.7>;q=0.5", carolAt: "Contact: <sip:open@203.0.113.8>;q=0.9",
 	} {

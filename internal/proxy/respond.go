@@ -155,6 +155,10 @@ func (c *Core) answersItself(now clock.Instant, rq *request, fx *effect.List) bo
 		c.reject(now, rq, c.unavailable(rq.m, "Shutting Down"), fx)
 		return true
 	}
+	if refused := c.unsupported(rq, sip.Require); refused != nil {
+		c.reject(now, rq, refused, fx)
+		return true
+	}
 	c.counts.Options++
 	// §11.2; no Allow, since a proxy does not care for methods, and no body.
 	r := rejection{status: 200, headers: optionsHeaders}

@@ -199,6 +199,8 @@ func (rq *request) noMatch() *rejection {
 		return rq.refuse(403, "Relaying Not Allowed")
 	case rq.m.Method() == sip.REGISTER && !rq.uri.HasUser: // §8.2.1: it would be ours to answer
 		return rq.refuse(405, "").with([]byte("Allow: OPTIONS\r\n"))
+	case rq.m.Method() == sip.OtherMethod && !rq.uri.HasUser: // §21.5.2
+		return rq.refuse(501, "")
 	default:
 		return rq.refuse(404, "")
 	}

@@ -102,14 +102,18 @@ func (rq *request) maxBreadth() *rejection {
 // proxyRequire is step 5: every option that a client requires of proxies and that
 // this one does not have is listed in Unsupported. The one that it may have is
 // privacy, as a privacy service (RFC 3323 §4.3).
-func (c *Core) proxyRequire(rq *request) *rejection {
-	if !rq.m.Has(sip.ProxyRequire) {
+func (c *Core) proxyRequire(rq *request) *rejection { return c.unsupported(rq, sip.ProxyRequire) }
+
+// unsupported lists what Proxy-Require, or where the server itself is the UAS Require
+// (§8.2.2.3), asks for and is not to be had; nil when there is nothing.
+func (c *Core) unsupported(rq *request, id sip.HeaderID) *rejection {
+	if !rq.m.Has(id) {
 		return nil
 	}
 	lines := append(c.lines[:0], "Unsupported: "...)
 	first := true
-	for it := rq.m.Values(sip.ProxyRequire); it.Next(); {
-		if rq.snap.Identity.Serves(it.Value.Text) {
+	for it := rq.m.Values(id); it.Next(); {
+		if id == sip.ProxyRequire && rq.snap.Identity.Serves(it.Value.Text) {
 			continue
 		}
 		if !first {
@@ -118,7 +122,7 @@ func (c *Core) proxyRequire(rq *request) *rejection {
 		lines, first = append(lines, it.Value.Text...), false
 	}
 	c.lines = append(lines, "\r\n"...)
-	if first { // an empty Proxy-Require asks for nothing either
+	if first { // an empty one asks for nothing either
 		return nil
 	}
 	return rq.refuse(420, "").with(c.lines)

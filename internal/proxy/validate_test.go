@@ -69,6 +69,7 @@ func TestValidation(t *testing.T) {
 		{"header fields of responses", 0, to, []string{"Unsupported: x", "WWW-Authenticate: y"}},
 		{"unknown everything", 0, to, []string{"From: <xyz:a>;tag=1;u=\"v\"", "X-!%: ;;,,", "Supported: none-such"}},
 		{"a REGISTER that only a registrar could take", 405, "REGISTER sip:192.0.2.1 SIP/2.0", nil},
+		{"an unknown method that only the server itself could take", 501, "FOO sip:192.0.2.1 SIP/2.0", nil},
 		{"a REGISTER for others", 0, "REGISTER sip:203.0.113.7 SIP/2.0", nil},
 	}
 	// 405 needs a place without the rule for others.
@@ -140,6 +141,10 @@ func TestOptions(t *testing.T) {
 				return
 			}
 			x := s.refused(got, 200)
+			again := strings.Replace(s.compose(c.start, append(c.lines, "Require: x, y", "Require: 100rel", "Call-ID: 2")...), "branch=", "branch=z9hG4bK2", 1)
+			if y := s.refused(s.receive(aliceAt, again), 420); strings.Join(y.All("Unsupported"), ", ") != "x, y, 100rel" { // §8.2.2.3: it is the UAS
+				t.Errorf("Unsupported: %q", y.All("Unsupported"))
+			}
 			for _, name := range []string{"Accept", "Accept-Encoding", "Accept-Language", "Supported"} {
 				if len(x.All(name)) == 0 && !strings.Contains(x.Wire, "\r\n"+name+":") {
 					t.Errorf("no %s in\n%s", name, x.Wire)
