@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
@@ -60,14 +61,14 @@ func idle(args []string) error {
 	}
 	fmt.Printf("%d stalled handshakes were cut\nopen\n", *stalled)
 	_, _ = io.Copy(io.Discard, os.Stdin) // its end is what is waited for
-	lost := 0
+	lost, first := 0, error(nil)
 	for _, p := range open {
-		if p.ask() != nil {
-			lost++
+		if err := p.insist(); err != nil {
+			lost, first = lost+1, cmp.Or(first, err)
 		}
 	}
 	if lost > 0 {
-		return fmt.Errorf("%d of %d idle connections do not answer any more", lost, len(open))
+		return fmt.Errorf("%d of %d idle connections do not answer any more: %w", lost, len(open), first)
 	}
 	fmt.Printf("all %d idle connections still answer\n", len(open))
 	return nil
@@ -114,7 +115,7 @@ func openAll(n int, dial func() (*peer, error)) ([]*peer, error) {
 			for i := at.Add(1) - 1; int(i) < n; i = at.Add(1) - 1 {
 				p, err := dial()
 				if err == nil {
-					err = p.ask()
+					err = p.insist()
 				}
 				if err != nil {
 					failed <- err
@@ -170,6 +171,17 @@ func dialWS(at string) (*peer, error) {
 	return p, err
 }
 
+// insist asks again for as long as the server is too busy.
+func (p *peer) insist() (err error) {
+	for range 30 {
+		if err = p.ask(); !errors.Is(err, errRefused) {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
+	return err
+}
+
 // ask sends an OPTIONS and waits for its answer.
 func (p *peer) ask() error {
 	p.n++
@@ -194,11 +206,19 @@ func (p *peer) ask() error {
 		}
 	}
 	m, err := next(p.in)
-	if err == nil && m.status() == 0 {
-		err = fmt.Errorf("not an answer: %s", m.start)
+	switch {
+	case err != nil:
+		return err
+	case m.status() == http.StatusServiceUnavailable:
+		return errRefused
+	case m.status() != http.StatusOK:
+		return fmt.Errorf("not the answer: %s", m.start)
 	}
-	return err
+	return nil
 }
+
+// errRefused is a server that has more to do than it can: who is refused is unknown to it, and not kept.
+var errRefused = errors.New("503")
 
 // frame is a masked text frame (RFC 6455 §5.2).
 func frame(text string) string {

@@ -29,15 +29,17 @@ func (c *Conn) rest() {
 }
 
 // lieDown reports whether the goroutine of c was woken to rest, and not to end: then
-// another goes on.
+// another goes on. What TLS has read and not given out yet makes the socket no more
+// readable, so that with that in it the other one reads instead.
 func (c *Conn) lieDown() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reason.Load() != uint32(notEnded) || c.net.SetReadDeadline(time.Time{}) != nil {
 		return false
 	}
-	if c.tls != nil {
-		c.tls.release()
+	if c.tls != nil && !c.tls.release() {
+		c.s.group.Go(c.serve)
+		return true
 	}
 	c.resting.Store(true)
 	c.s.group.Go(c.doze)

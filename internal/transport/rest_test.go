@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -12,15 +13,19 @@ import (
 	"viaduct/internal/flow"
 )
 
-// lay has all connections rest that are there, and waits until their goroutines have
-// left them to others.
-func (h *hall) lay(n int) {
-	h.t.Helper()
+// sendToRest has all connections rest that are there.
+func (h *hall) sendToRest() {
 	for i := range h.slots {
 		if c := h.slots[i].conn.Load(); c != nil {
 			c.rest()
 		}
 	}
+}
+
+// lay is sendToRest that waits until the goroutines of n have left them to others.
+func (h *hall) lay(n int) {
+	h.t.Helper()
+	h.sendToRest()
 	h.until("rest", func() bool { return h.resting() == n })
 }
 
@@ -36,7 +41,7 @@ func TestRestingConnectionsGoOn(t *testing.T) {
 			if p == flow.TLS {
 				use.TLS = v.tls(nil, "example.com")
 			}
-			h := newHallOf(t, p, use, StreamLimits{}, nil)
+			h := newHallOf(t, p, use, StreamLimits{Rest: time.Hour}, nil)
 			open := func() net.Conn {
 				if p == flow.TLS {
 					return h.shake(v.client("example.com"))
@@ -57,7 +62,7 @@ func TestRestingConnectionsGoOn(t *testing.T) {
 			whole := streamed(50, 3000)
 			put(t, c, whole[:700])
 			h.until("a part", func() bool { return !h.slotOf(c).resting.Load() && h.slotOf(c).since.Load() != 0 })
-			if h.slotOf(c).quiet(h.slotOf(c).born.Add(time.Hour)) {
+			if h.slotOf(c).quiet(h.slotOf(c).born.Add(2 * time.Hour)) {
 				t.Error("a connection rests in the middle of a message")
 			}
 			h.lay(1) // all the same
@@ -109,7 +114,7 @@ func TestBuffersOfTLSAreKnown(t *testing.T) {
 		t.Fatalf("tls.Conn has others than %v", kept)
 	}
 	v := newVault(t)
-	h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{}, nil)
+	h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{Rest: time.Hour}, nil)
 	c := h.shake(v.client("example.com"))
 	put(t, c, streamed(1, 0))
 	want(t, c, streamed(1, 0))
@@ -120,5 +125,47 @@ func TestBuffersOfTLSAreKnown(t *testing.T) {
 	}
 	if n := h.slotOf(c).tls.buffered(); n != 0 {
 		t.Errorf("a resting one holds %d bytes", n)
+	}
+}
+
+// However often connections are sent to rest while messages come, none is lost and no
+// connection ends.
+func TestRestAmidTraffic(t *testing.T) {
+	t.Parallel()
+	v := newVault(t)
+	for _, p := range []flow.Protocol{flow.TCP, flow.TLS} {
+		t.Run(p.String(), func(t *testing.T) {
+			t.Parallel()
+			var use Settings
+			if p == flow.TLS {
+				use.TLS = v.tls(nil, "example.com")
+			}
+			h := newHallOf(t, p, use, StreamLimits{Rest: time.Hour}, nil)
+			const talkers, messages = 8, 100
+			var group sync.WaitGroup
+			for i := range talkers {
+				var c net.Conn = h.caller()
+				if p == flow.TLS {
+					c = tls.Client(c, v.client("example.com"))
+				}
+				group.Go(func() {
+					for n := range messages {
+						m := streamed(n, (i*n*7)%3000)
+						if n%10 == 0 {
+							h.sendToRest()
+						}
+						put(t, c, m)
+						if n%10 == i {
+							h.sendToRest()
+						}
+						want(t, c, m)
+					}
+				})
+			}
+			group.Wait()
+			if n := h.tcp.Counters(); n.Received != talkers*messages || n.Ended != [Endings]uint64{} {
+				t.Errorf("received %d messages, want %d; ended %v", n.Received, talkers*messages, n.Ended)
+			}
+		})
 	}
 }

@@ -34,16 +34,18 @@ var places = func() (list []uintptr) {
 	return list
 }()
 
-// release gives back the buffers of an idle tls.Conn, unless something is in them. Only
-// reads use them, and those are of the goroutine that calls it.
-func (x *secure) release() {
+// release gives back the buffers of an idle tls.Conn. It returns false when something is
+// in them, or may be. Only reads use them, and those are of the goroutine that calls it.
+func (x *secure) release() bool {
 	if len(places) != len(kept) {
-		return
+		return false
 	}
 	at := unsafe.Pointer(x.conn)
 	input := (*bytes.Reader)(unsafe.Add(at, places[0]))
 	raw, hand := (*bytes.Buffer)(unsafe.Add(at, places[1])), (*bytes.Buffer)(unsafe.Add(at, places[2]))
-	if input.Len() == 0 && raw.Len() == 0 && hand.Len() == 0 {
-		*input, *raw, *hand = bytes.Reader{}, bytes.Buffer{}, bytes.Buffer{}
+	if input.Len() > 0 || raw.Len() > 0 || hand.Len() > 0 {
+		return false
 	}
+	*input, *raw, *hand = bytes.Reader{}, bytes.Buffer{}, bytes.Buffer{}
+	return true
 }
