@@ -114,7 +114,7 @@ func (m *mutation) try() (verdict, detail string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-failfast", "-timeout", "30s", "-vet=off", "-overlay", overlay}, m.packages...)...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", append([]string{"test", "-short", "-failfast", "-timeout", "100s", "-vet=off", "-overlay", overlay}, m.packages...)...).CombinedOutput()
 	switch text := string(out); {
 	case err == nil:
 		return "GREEN", "nothing noticed"
