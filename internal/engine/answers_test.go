@@ -16,7 +16,7 @@ import (
 // dead is a DNS server that fails, or answers with one address for any name.
 type dead struct{ addr netip.Addr }
 
-func (d dead) Exchange(_ context.Context, _ netip.AddrPort, q resolve.Question) (resolve.Reply, error) {
+func (d dead) Exchange(_ context.Context, _ netip.AddrPort, q resolve.Question, _ <-chan struct{}) (resolve.Reply, error) {
 	switch {
 	case !d.addr.IsValid():
 		return resolve.Reply{}, errors.New("dead")

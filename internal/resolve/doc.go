@@ -13,9 +13,10 @@
 //
 // Nothing on the way of a message waits. Get holds a leaf lock for a moment; Ask
 // queues; the rest is done by goroutines that Run owns. Each Query has a budget
-// of 2 s, whatever its servers do, and holds up no other Query. Hops that have
-// expired are used for 10 minutes more while they are looked up again or the
-// servers are silent, so that a failure of DNS is not one of calls.
+// of 2 s, whatever its servers do, and holds up no other Query; an answer counts
+// until then, however slow its server is. Hops that have expired are used for 10
+// minutes more while they are looked up again or the servers are silent, so that
+// a failure of DNS is not one of calls.
 //
 // The walk of a Query (walk.go) reads like RFC 3263 §4: a numeric host needs no
 // DNS; a port or an entry in the hosts file means A and AAAA only; a transport

@@ -9,15 +9,17 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/miekg/dns"
 )
 
-// Exchanger puts one question to one server and returns its whole answer. It
-// returns by the deadline of ctx. Several goroutines call it at once.
+// Exchanger puts one question to one server and returns its whole answer, to
+// whichever time of asking: it puts the question again for each value that again
+// has. It returns as soon as ctx ends. Several goroutines call it at once.
 type Exchanger interface {
-	Exchange(ctx context.Context, server netip.AddrPort, q Question) (Reply, error)
+	Exchange(ctx context.Context, server netip.AddrPort, q Question, again <-chan struct{}) (Reply, error)
 }
 
 const (
@@ -31,23 +33,27 @@ const (
 //
 // An answer counts when it came from the server's address (the socket is
 // connected, so the kernel drops others), with the random number of the question
-// and the question itself (RFC 5452 §9); anything else is passed over.
+// and the question itself (RFC 5452 §9); anything else is passed over. The
+// question is put again from the same socket with the same number, so that a late
+// answer to the first still counts, and so that there is one number and one port
+// to guess, however often a server is asked: several at once would make it easier
+// (RFC 5452 §5).
 type Net struct{}
 
 // Exchange is of Exchanger.
-func (Net) Exchange(ctx context.Context, server netip.AddrPort, q Question) (Reply, error) {
+func (Net) Exchange(ctx context.Context, server netip.AddrPort, q Question, again <-chan struct{}) (Reply, error) {
 	m := question(q)
-	answer, err := ask(ctx, "udp", server, m)
+	answer, err := ask(ctx, "udp", server, m, again)
 	if err == nil && answer.Rcode == dns.RcodeFormatError && answer.IsEdns0() == nil {
 		m.Extra = nil // RFC 6891 §7: it does not know EDNS
-		answer, err = ask(ctx, "udp", server, m)
+		answer, err = ask(ctx, "udp", server, m, again)
 	}
 	if err != nil {
 		return Reply{}, err
 	}
 	cut := answer.Truncated
 	if cut {
-		if answer, err = ask(ctx, "tcp", server, m); err != nil {
+		if answer, err = ask(ctx, "tcp", server, m, nil); err != nil {
 			return Reply{}, err
 		}
 	}
@@ -63,11 +69,16 @@ func question(q Question) *dns.Msg {
 	return m
 }
 
-// ask sends m and reads until its answer comes.
-func ask(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg) (*dns.Msg, error) {
+// ask sends m, and once more whenever again says so, and reads until its answer
+// comes.
+func ask(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg, again <-chan struct{}) (*dns.Msg, error) {
 	var id [2]byte
 	_, _ = rand.Read(id[:]) // it never fails
 	m.Id = binary.BigEndian.Uint16(id[:])
+	packet, err := m.Pack()
+	if err != nil {
+		return nil, fmt.Errorf("resolve: ask %s: %w", server, err)
+	}
 	var dialer net.Dialer
 	socket, err := dialer.DialContext(ctx, network, server.String())
 	if err != nil {
@@ -77,8 +88,11 @@ func ask(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg)
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := conn.WriteMsg(m); err != nil {
+	if _, err := conn.Write(packet); err != nil {
 		return nil, fmt.Errorf("resolve: ask %s: %w", server, err)
+	}
+	if again != nil {
+		defer repeat(&conn, packet, again)()
 	}
 	for {
 		answer, err := readMessage(&conn)
@@ -92,6 +106,24 @@ func ask(ctx context.Context, network string, server netip.AddrPort, m *dns.Msg)
 			return nil, fmt.Errorf("resolve: ask %s: %w", server, dns.ErrId)
 		}
 	}
+}
+
+// repeat sends packet whenever again says so, until stop is called. One that
+// cannot be sent is no failure: an earlier one may be answered yet.
+func repeat(conn *dns.Conn, packet []byte, again <-chan struct{}) (stop func()) {
+	ended := make(chan struct{})
+	var repeating sync.WaitGroup
+	repeating.Go(func() {
+		for {
+			select {
+			case <-again:
+				_, _ = conn.Write(packet)
+			case <-ended:
+				return
+			}
+		}
+	})
+	return func() { close(ended); repeating.Wait() }
 }
 
 // readMessage returns nil for what is no DNS message.

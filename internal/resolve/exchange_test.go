@@ -80,7 +80,7 @@ func exchange(t testing.TB, server netip.AddrPort, q Question) (Reply, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	return Net{}.Exchange(ctx, server, q)
+	return Net{}.Exchange(ctx, server, q, nil)
 }
 
 // Proves: NH-17
@@ -201,7 +201,7 @@ func TestTheExchangeEndsInTime(t *testing.T) {
 	server := serveDNS(t, func(dns.ResponseWriter, *dns.Msg) { asked <- struct{}{} })
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-asked; cancel() }()
-	if _, err := (Net{}).Exchange(ctx, server, Question{"a.example", TypeA}); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := (Net{}).Exchange(ctx, server, Question{"a.example", TypeA}, nil); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("cancelled while waiting: got %v", err)
 	}
 	if _, err := exchange(t, server, Question{strings.Repeat("a", 80) + ".example", TypeA}); err == nil {

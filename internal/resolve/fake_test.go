@@ -45,9 +45,12 @@ type zone struct {
 	mu      sync.Mutex
 	replies map[Question]Reply
 	silent  map[Question]bool
-	dead    map[netip.AddrPort]bool // servers that never answer
-	lame    map[netip.AddrPort]int  // servers that answer with this code
+	dead    map[netip.AddrPort]bool          // servers that never answer
+	lame    map[netip.AddrPort]int           // servers that answer with this code
+	slow    map[netip.AddrPort]time.Duration // servers that take longer than delay
 	delay   time.Duration
+	open    int      // questions that are at the servers
+	most    int      // of these at once
 	asked   []string // questions in order, with the server when there are two
 	at      []netip.AddrPort
 }
@@ -59,7 +62,7 @@ func newZone(t testing.TB, text string) *zone {
 	t.Helper()
 	z := &zone{
 		replies: make(map[Question]Reply), silent: make(map[Question]bool),
-		dead: make(map[netip.AddrPort]bool), lame: make(map[netip.AddrPort]int),
+		dead: make(map[netip.AddrPort]bool), lame: make(map[netip.AddrPort]int), slow: make(map[netip.AddrPort]time.Duration),
 	}
 	for line := range strings.Lines(text) {
 		if w := strings.Fields(line); len(w) > 0 {
@@ -114,30 +117,46 @@ func (z *zone) add(t testing.TB, w []string) {
 	z.replies[q] = reply
 }
 
-func (z *zone) Exchange(ctx context.Context, server netip.AddrPort, q Question) (Reply, error) {
+func (z *zone) Exchange(ctx context.Context, server netip.AddrPort, q Question, again <-chan struct{}) (Reply, error) {
+	z.note(server, q, 1)
+	defer z.note(server, q, -1)
 	z.mu.Lock()
-	z.asked = append(z.asked, q.String())
-	z.at = append(z.at, server)
 	silent := z.silent[q] || z.dead[server]
-	code, delay := z.lame[server], z.delay
+	code, delay := z.lame[server], max(z.delay, z.slow[server])
 	reply, known := z.replies[q]
 	if alias, ok := z.replies[Question{q.Name, TypeCNAME}]; !known && ok {
 		reply = alias
 	}
 	z.mu.Unlock()
-	if silent {
-		<-ctx.Done()
-		return Reply{}, ctx.Err()
+	var due <-chan time.Time // the first time of asking is answered, as late as it is
+	if !silent {
+		due = time.After(delay)
 	}
-	select {
-	case <-time.After(delay):
-	case <-ctx.Done():
-		return Reply{}, ctx.Err()
+	for {
+		select {
+		case <-due:
+			if code != 0 {
+				return Reply{Code: code}, nil
+			}
+			return reply, nil
+		case <-again:
+			z.note(server, q, 0)
+		case <-ctx.Done():
+			return Reply{}, ctx.Err()
+		}
 	}
-	if code != 0 {
-		return Reply{Code: code}, nil
+}
+
+// note keeps the books of a question that begins (1), is put again (0) or ends (-1).
+func (z *zone) note(server netip.AddrPort, q Question, change int) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	z.open += change
+	z.most = max(z.most, z.open)
+	if change >= 0 {
+		z.asked = append(z.asked, q.String())
+		z.at = append(z.at, server)
 	}
-	return reply, nil
 }
 
 // questions returns what was asked since the last call, sorted.

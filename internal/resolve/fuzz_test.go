@@ -15,7 +15,7 @@ import (
 // come for the question.
 type packet []byte
 
-func (p packet) Exchange(_ context.Context, _ netip.AddrPort, q Question) (Reply, error) {
+func (p packet) Exchange(_ context.Context, _ netip.AddrPort, q Question, _ <-chan struct{}) (Reply, error) {
 	m := new(dns.Msg)
 	if err := m.Unpack(p); err != nil {
 		return Reply{}, err

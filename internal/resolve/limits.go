@@ -7,9 +7,9 @@ type Limits struct {
 	Names     int           // names kept, in the cache and of records each; default 10000
 	Questions int           // Queries that are worked on at once; default 256
 	Waiters   int           // requests that wait for one Query; default 1024
-	Sockets   int           // questions at servers at once; default 512
+	Sockets   int           // to servers at once; when half are in use, a question is at one server at a time; default 512
 	Budget    time.Duration // for all of a Query; default 2s
-	Try       time.Duration // for a first answer of one server, doubled each round; default 500ms
+	Try       time.Duration // until the next server is asked, doubled each round; default 500ms
 	MinTTL    time.Duration // what is shorter is taken as this; default 1s
 	MaxTTL    time.Duration // what is longer is taken as this; default 1h
 	Negative  time.Duration // of an answer "there is none" without SOA; default 30s

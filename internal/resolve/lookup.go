@@ -3,10 +3,7 @@ package resolve
 import (
 	"context"
 	"fmt"
-	"net/netip"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"viaduct/internal/clock"
@@ -35,19 +32,6 @@ type flight struct {
 	landed chan struct{}
 	answer answer
 }
-
-// server is one of those who are asked.
-type server struct {
-	addr   netip.AddrPort
-	silent atomic.Int64 // the Instant until which it is asked last, because it did not answer
-}
-
-// silentFor is how long a server that did not answer is asked after the others:
-// else each question would wait for it first.
-const silentFor = 30 * time.Second
-
-// maxRounds bounds how often each server is asked one question.
-const maxRounds = 3
 
 // await returns the answer of a flight, or gives up when ctx ends; the question
 // goes on to its own end, for others may wait for it.
@@ -150,77 +134,4 @@ func (r *Resolver) none(q Question, reply Reply, ttl time.Duration) answer {
 		err = ErrNoName
 	}
 	return answer{err: fmt.Errorf("%w: %s", err, q), until: r.now().Add(min(ttl, negative))}
-}
-
-// exchange asks the servers in turn, and again those who were silent, with
-// twice the patience each round. One that answers but cannot tell is not asked
-// again; the next one may know.
-func (r *Resolver) exchange(ctx context.Context, q Question) (Reply, error) {
-	failure := fmt.Errorf("%w: %s: no server is configured", ErrServers, q)
-	try := r.limits.Try
-	servers := r.settings.Load().inOrder(r.now())
-	for round := 0; round < maxRounds && len(servers) > 0; round++ {
-		var silent []*server
-		for _, s := range servers {
-			reply, answered, err := r.once(ctx, s, q, try)
-			switch {
-			case err == nil && (reply.Code == CodeNoError || reply.Code == CodeNXDomain):
-				return reply, nil
-			case ctx.Err() != nil:
-				return Reply{}, fmt.Errorf("%w: %s", ErrSilent, q)
-			case err == nil:
-				r.counts.refusals.Add(1)
-				failure = fmt.Errorf("%w: %s: code %d from %s", ErrServers, q, reply.Code, s.addr)
-			case answered:
-				failure = fmt.Errorf("%w: %s: %w", ErrServers, q, err)
-			default:
-				silent = append(silent, s)
-				failure = fmt.Errorf("%w: %s", ErrSilent, q)
-			}
-		}
-		servers, try = silent, 2*try
-	}
-	return Reply{}, failure
-}
-
-// once asks one server. answered is false when it let the time pass.
-func (r *Resolver) once(ctx context.Context, s *server, q Question, try time.Duration) (reply Reply, answered bool, err error) {
-	select {
-	case r.sockets <- struct{}{}:
-		defer func() { <-r.sockets }()
-	case <-ctx.Done():
-		return Reply{}, false, ctx.Err()
-	}
-	r.counts.queries.Add(1)
-	ctx, cancel := context.WithTimeout(ctx, try)
-	defer cancel()
-	reply, err = r.exchanger.Exchange(ctx, s.addr, q)
-	if err != nil && ctx.Err() != nil {
-		r.counts.silences.Add(1)
-		s.silent.Store(int64(r.now().Add(silentFor)))
-		return reply, false, err
-	}
-	if reply.TCP {
-		r.counts.truncated.Add(1)
-	}
-	if err == nil {
-		s.silent.Store(0)
-	}
-	return reply, true, err
-}
-
-// inOrder is the servers as configured, those last that were silent lately.
-func (s *settings) inOrder(now clock.Instant) []*server {
-	servers := slices.Clone(s.servers)
-	slices.SortStableFunc(servers, func(a, b *server) int {
-		return a.rank(now) - b.rank(now)
-	})
-	return servers
-}
-
-func (s *server) rank(now clock.Instant) int {
-	if until := clock.Instant(s.silent.Load()); until != 0 && now < until {
-		return 1
-	}
-	return 0
 }

@@ -249,7 +249,9 @@ func TestReloadForgetsWhenSomethingChanged(t *testing.T) {
 // panicky is an Exchanger that breaks.
 type panicky struct{}
 
-func (panicky) Exchange(context.Context, netip.AddrPort, Question) (Reply, error) { panic("broken") }
+func (panicky) Exchange(context.Context, netip.AddrPort, Question, <-chan struct{}) (Reply, error) {
+	panic("broken")
+}
 
 func TestAPanicEndsOneQuestion(t *testing.T) {
 	t.Parallel()

@@ -14,7 +14,7 @@ type Stats struct {
 	Failed  uint64 // without an answer
 
 	Queries   uint64 // questions to servers
-	Silences  uint64 // of these, without an answer in time
+	Silences  uint64 // of these, without an answer when the next was due; a later one counts all the same
 	Refusals  uint64 // answered with a code that says nothing about the name
 	Truncated uint64 // answered by TCP, for the datagram was too short
 	Panics    uint64 // recovered: each is a bug
