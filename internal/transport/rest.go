@@ -7,10 +7,9 @@ import (
 )
 
 // This file keeps an idle connection small. A turn needs a deep stack, which the
-// collector never makes as small as that of a new goroutine, and crypto/tls keeps
-// buffers as large as the largest record that came. So when nothing has come for a
-// while the goroutine of a connection leaves it to a new one, which does nothing but
-// wait until there is something to read.
+// collector never makes as small as that of a new goroutine. So when nothing has come
+// for a while the goroutine of a connection leaves it to a new one, which does nothing
+// but wait until there is something to read.
 //
 //	serve ── quiet for Rest ──▶ doze: wait ── readable ──▶ serve, with the same goroutine
 
@@ -37,7 +36,7 @@ func (c *Conn) lieDown() bool {
 	if c.reason.Load() != uint32(notEnded) || c.net.SetReadDeadline(time.Time{}) != nil {
 		return false
 	}
-	if c.tls != nil && !c.tls.release() {
+	if c.tls != nil && !c.tls.dry {
 		c.s.group.Go(c.serve)
 		return true
 	}

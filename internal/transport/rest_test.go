@@ -1,14 +1,12 @@
 package transport
 
 import (
-	"bytes"
 	"crypto/tls"
 	"io"
 	"net"
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	"viaduct/internal/flow"
 )
@@ -98,39 +96,6 @@ func (h *hall) slotOf(net.Conn) *Conn {
 	}
 	h.t.Fatal("no connection")
 	return nil
-}
-
-// buffered is how much the buffers of a tls.Conn can hold.
-func (x *secure) buffered() int {
-	at := unsafe.Pointer(x.conn)
-	return (*bytes.Buffer)(unsafe.Add(at, places[1])).Cap() + (*bytes.Buffer)(unsafe.Add(at, places[2])).Cap()
-}
-
-// The fields of crypto/tls that hold memory are where they are thought to be: a new
-// version of Go that moves them shows here.
-func TestBuffersOfTLSAreKnown(t *testing.T) {
-	t.Parallel()
-	if len(places) != len(kept) {
-		t.Fatalf("tls.Conn has others than %v", kept)
-	}
-	v := newVault(t)
-	h := newHallOf(t, flow.TLS, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{Rest: time.Hour}, nil)
-	c := h.shake(v.client("example.com"))
-	put(t, c, streamed(1, 0))
-	want(t, c, streamed(1, 0))
-	h.lay(1)
-	var zero tls.Conn
-	if x := (&secure{conn: &zero}); x.buffered() != 0 {
-		t.Errorf("a new one holds %d bytes", x.buffered())
-	}
-	// It is looked into when nobody else does any more: to find its end it has made
-	// room for the header of a record again.
-	x := h.slotOf(c).tls
-	_ = c.Close() // what follows waits for its end
-	h.until("its end", h.ended(EndPeer, 1))
-	if n := x.buffered(); n > 1024 {
-		t.Errorf("one that has rested holds %d bytes", n)
-	}
 }
 
 // However often connections are sent to rest while messages come, none is lost and no

@@ -21,6 +21,7 @@ import (
 type secure struct {
 	conn *tls.Conn
 	wire wire
+	dry  bool // the last read found nothing: all that has arrived is given out
 }
 
 // wire is what the tls.Conn of a secure takes for its network connection.
@@ -110,6 +111,7 @@ func (x *secure) begin() { x.wire.live = true }
 func (x *secure) read(fd int, b []byte) (int, error) {
 	x.wire.fd = fd
 	n, err := x.conn.Read(b)
+	x.dry = n == 0 && err == errNothing
 	if n > 0 { // an error stays, and comes again
 		return n, nil
 	}
