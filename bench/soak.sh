@@ -20,6 +20,7 @@ look() {
 	fds=$(ls "/proc/$server/fd" | wc -l)
 	echo "$1 $rss $fds $threads $(metrics | awk '/^go_goroutines / { g = $2 } /^go_memstats_heap_inuse_bytes / { h = $2 / 1024 } END { printf "%d %d", g, h }')" >>"$run/looks"
 }
+metrics >"$run/first" # what is made at the first question is there then
 look -1 # before any traffic
 
 # each NAME OPTIONS…: one kind of traffic for the whole time.
