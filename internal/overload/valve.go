@@ -12,7 +12,7 @@ const (
 // Valve decides what share of the new work may reach a reader that is behind at
 // all. To refuse a call costs about a tenth of taking it; at four times the capacity
 // refusing alone would take a third of the time. So of what is offered only so much
-// is let through that there is about a refusal for each call; the rest is lost
+// is let through that there are one to three refusals for three calls; the rest is lost
 // before it is read (Sieve), and those who sent it try again by themselves
 // (RFC 3261 §17.1.1.2).
 //
@@ -55,17 +55,17 @@ func (v *Valve) Step(now clock.Instant) (over, changed bool) {
 	was, rest, taken, refused := v.level, v.rest, v.taken, v.refused
 	v.since, v.rest, v.taken, v.refused = now, false, 0, 0
 	switch {
-	case refused > taken*5/4 && !rest:
-		// Down to a refusal for each call, in levels of 2^(1/4).
+	case refused > taken && !rest:
+		// Down to two refusals for three calls, in levels of 2^(1/4).
 		offered := taken + refused
-		for n := 0; n < quickest && offered > taken*2; n++ {
+		for n := 0; n < quickest && offered > taken*5/3; n++ {
 			offered = offered * 27 / 32
 			v.level++
 		}
 		v.rest = true
 	case refused == 0:
 		v.level -= 2
-	case refused < taken/2:
+	case refused < taken/3:
 		v.level--
 	}
 	v.level = min(max(v.level, 0), steepest)
