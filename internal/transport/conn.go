@@ -108,10 +108,10 @@ func (c *Conn) attach(conn *net.TCPConn) error {
 	if err != nil {
 		return err
 	}
-	if err := streamOptions(raw); err != nil {
+	local, remote := endOf(conn.LocalAddr()), endOf(conn.RemoteAddr())
+	if err := streamOptions(raw, (local.Port()^remote.Port())/2); err != nil { // ports of the kernel's choice are all even, or all odd
 		return err
 	}
-	local, remote := endOf(conn.LocalAddr()), endOf(conn.RemoteAddr())
 	if !local.IsValid() || !remote.IsValid() {
 		return net.ErrClosed
 	}
@@ -175,8 +175,10 @@ func (c *Conn) stir() {
 }
 
 // serve reads until the end, or until c is to rest.
-func (c *Conn) serve() {
-	err := c.read()
+func (c *Conn) serve() { c.over(c.read()) }
+
+// over ends c, unless its goroutine was woken to rest.
+func (c *Conn) over(err error) {
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && c.lieDown():
 		return

@@ -47,7 +47,11 @@ func (c *Conn) lieDown() bool {
 
 // doze waits until there is something to read, or the end.
 func (c *Conn) doze() {
-	c.await()
+	err := c.await()
 	c.resting.Store(false)
+	if err != nil {
+		c.over(err)
+		return
+	}
 	c.serve()
 }

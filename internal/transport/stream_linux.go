@@ -4,20 +4,32 @@ import (
 	"io"
 	"net"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // userTimeout is how long data may stay unacknowledged before the kernel gives
-// the peer up: 64*T1, after which nobody waits for the answer any more.
-const userTimeout = 32_000 // milliseconds
+// the peer up: twice 64*T1. It ends an idle connection, too: at the first probe that
+// falls due after that time without a sign of the peer, if one was lost before. So it
+// is longer than it takes to lose three probes (tcp(7)).
+const userTimeout = 64_000 // milliseconds
 
-// streamOptions sets the options of a connection. Go has switched Nagle's
-// algorithm off already: a small message does not wait for an acknowledgement.
-func streamOptions(raw syscall.RawConn) error {
+// idleSpread is how many seconds the first probes of connections lie apart. The kernel's
+// timers tick in steps of two seconds at that length, and the probes of thousands
+// of phones that came together would overflow a queue on their way.
+const idleSpread = 12
+
+// streamOptions sets the options of a connection, which salt tells from others. Go has
+// switched Nagle's algorithm off already: a small message does not wait for an
+// acknowledgement.
+func streamOptions(raw syscall.RawConn, salt uint16) error {
 	return control(raw, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, userTimeout)
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, userTimeout); err != nil {
+			return err
+		}
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, int(keepAlive.Idle/time.Second)+int(salt)%idleSpread)
 	})
 }
 
@@ -56,19 +68,30 @@ func (c *Conn) read() error {
 	return err
 }
 
-// await waits until a receive would bring something. It takes little of the stack:
-// that of a goroutine that only waits here stays as small as it began.
-func (c *Conn) await() {
-	_ = c.raw.Read(readable) // its end, the next receive finds
+// await waits until a receive would bring something, and returns the error that it
+// brings instead: the kernel tells it once. It takes little of the stack: that of a
+// goroutine that only waits here stays as small as it began.
+func (c *Conn) await() (failed error) {
+	_ = c.raw.Read(func(fd uintptr) (done bool) { // its end, the next receive finds
+		done, failed = readable(fd)
+		return done
+	})
+	return failed
 }
 
 // readable reports whether there is something to receive, or the end.
-func readable(fd uintptr) bool {
+func readable(fd uintptr) (bool, error) {
 	var b [1]byte
 	for {
 		_, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b[0])), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
-		if errno != unix.EINTR {
-			return errno != unix.EAGAIN
+		switch errno {
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return false, nil
+		case 0:
+			return true, nil
+		default:
+			return true, errno
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,7 +58,16 @@ func TestOptionsOfConnections(t *testing.T) {
 			if err2 == nil && timeout != userTimeout {
 				t.Errorf("user timeout %d for %s", timeout, p.From)
 			}
-			return errors.Join(err, err2)
+			idle, err3 := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE)
+			every, err4 := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL)
+			if least := int(keepAlive.Idle / time.Second); err3 == nil && (idle < least || idle >= least+idleSpread) {
+				t.Errorf("the first probe is sent after %d s to %s", idle, p.From)
+			}
+			// The kernel gives up at the first probe that falls due after the user timeout.
+			if lost := (timeout/1000-idle)/max(every, 1) + 1; lost < 3 {
+				t.Errorf("%d lost probes end the connection to %s", lost, p.From)
+			}
+			return errors.Join(err, err2, err3, err4)
 		}); err != nil {
 			t.Fatal(err)
 		}

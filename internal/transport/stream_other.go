@@ -10,7 +10,7 @@ import (
 // This is the plain form of the Linux file: reads through the net package, and
 // all that is sent goes by the queue. It is for development machines.
 
-func streamOptions(syscall.RawConn) error                { return nil }
+func streamOptions(syscall.RawConn, uint16) error        { return nil }
 func beforeConnect(_, _ string, _ syscall.RawConn) error { return nil }
 func maxDescriptors() int                                { return 0 }
 
@@ -38,7 +38,7 @@ func (c *Conn) read() error {
 }
 
 // await waits for nothing: the next receive does.
-func (c *Conn) await() {}
+func (c *Conn) await() error { return nil }
 
 // arrived works on b, which is as much as fits where it belongs.
 func (c *Conn) arrived(b []byte) bool {

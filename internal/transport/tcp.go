@@ -84,7 +84,7 @@ func (s *Streams) ListenTCP(ctx context.Context, cfg TCPConfig) (*TCP, error) {
 
 // keepAlive finds peers that vanished while idle within 2 minutes; those that
 // vanish with data under way are found by the kernel's user timeout.
-var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4}
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4}
 
 // endOf reads the address of a TCP connection or listener; mapped addresses
 // are IPv4.
