@@ -29,7 +29,9 @@ func fails(t *testing.T, code int, args ...string) string {
 func TestRunWithoutAFileAndPlaceACall(t *testing.T) {
 	t.Parallel()
 	s := start(t)
-	until(t, "the commands to paste", func() bool { return strings.Contains(s.out.String(), "uac.xml") && strings.HasSuffix(s.out.String(), "\n") })
+	until(t, "the commands to paste", func() bool {
+		return strings.Contains(s.out.String(), "uac.xml") && strings.HasSuffix(s.out.String(), "\n")
+	})
 	var uas, uac []string
 	for line := range strings.Lines(s.out.String()) {
 		switch words := strings.Fields(line); {
