@@ -54,7 +54,7 @@ type Core struct {
 	ended     []uint32           // those of flows that are gone, in the order of their ends
 	more      wheel.Timer        // when the next of those are told
 	larges    slab.Slots[large]
-	unreached recent[uint32] // what was passed on and did not get through
+	unreached resolve.Recent[uint32] // what was passed on and did not get through
 
 	asked     uint32 // questions put: the generation of each
 	parkedNow int

@@ -8,42 +8,6 @@ import (
 	"viaduct/sip"
 )
 
-// recent remembers things until a time each.
-type recent[K comparable] struct {
-	until   map[K]clock.Instant
-	order   []K // a ring of what is in the map
-	oldest  int
-	evicted uint64
-}
-
-// maxRecent bounds what is remembered, some 100 KiB. At the bound the oldest
-// makes room; it is tried again a little sooner then.
-const maxRecent = 1024
-
-// has reports whether a is still remembered.
-func (p *recent[K]) has(now clock.Instant, a K) bool {
-	until, ok := p.until[a]
-	return ok && now < until
-}
-
-// add remembers a.
-func (p *recent[K]) add(a K, until clock.Instant) {
-	if p.until == nil {
-		p.until = map[K]clock.Instant{}
-	}
-	if _, known := p.until[a]; !known {
-		if len(p.order) < maxRecent {
-			p.order = append(p.order, a)
-		} else {
-			p.evicted++
-			delete(p.until, p.order[p.oldest])
-			p.order[p.oldest] = a
-			p.oldest = (p.oldest + 1) % maxRecent
-		}
-	}
-	p.until[a] = until
-}
-
 const (
 	// avoidedFor is how long a hop is passed by that gave no answer or could not be
 	// sent to, while its name has others (RFC 4321 §1.3).

@@ -54,6 +54,7 @@ type counts struct {
 	ListenerGone       uint64 // a cookie named a listener that a reload removed
 	BadTargets         uint64 // a rule built no SIP URI
 	RuleDrops          uint64 // drop = true
+	Forgotten          uint64 // passed on, not got through, and forgotten before its time for want of room
 	Redirected         uint64 // 3xx whose Contacts were tried
 	TimerC             uint64
 	RingLimit          uint64
@@ -97,13 +98,12 @@ type Stats struct {
 	Contexts     int                      // response contexts in memory
 	Branches     int
 	Targets      int
-	Waits        int    // names that targets or parked messages have searched or are searching
-	ParkedNow    int    // messages that wait without a transaction
-	Followers    int    // flows that a branch waits on
-	Unreached    int    // requests that were passed on and did not get through
-	Forgotten    uint64 // of these forgotten before their time, at the bound
-	InSetup      int    // without a final response
-	Bytes        int    // kept message bytes of contexts
+	Waits        int // names that targets or parked messages have searched or are searching
+	ParkedNow    int // messages that wait without a transaction
+	Followers    int // flows that a branch waits on
+	Unreached    int // requests that were passed on and did not get through
+	InSetup      int // without a final response
+	Bytes        int // kept message bytes of contexts
 }
 
 // Stats reads them. Callers hold the shard's lock.
@@ -112,7 +112,7 @@ func (c *Core) Stats() Stats {
 		counts: c.counts, Transactions: c.table.Stats(), Verdicts: c.verifier.Counts(),
 		Contexts: c.contexts.Used(), Branches: c.branches.Used(), Targets: c.targets.Used(),
 		Waits: c.waits.Used(), ParkedNow: c.parkedNow,
-		Followers: c.followers.Used(), Unreached: len(c.unreached.until), Forgotten: c.unreached.evicted,
+		Followers: c.followers.Used(), Unreached: c.unreached.Len(),
 		InSetup: c.inSetup, Bytes: c.bytes.Held(),
 	}
 }

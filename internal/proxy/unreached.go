@@ -30,6 +30,10 @@ const unreachedSlot = effect.MaxSlots - 1
 // unreachedFor is how long a client may repeat itself, with the default T1.
 const unreachedFor = 32 * time.Second
 
+// maxUnreached bounds what a shard remembers, some 30 KiB. At the bound the oldest
+// makes room: its next copy is passed on like the first.
+const maxUnreached = 1024
+
 // UnreachedHandle names what a shard passed on with a stateless branch. ok is false
 // when branch has not that form.
 func UnreachedHandle(branch []byte, shard int) (h effect.Handle, ok bool) {
@@ -71,18 +75,20 @@ func (c *Core) askFailure(rq *request, fx *effect.List) {
 // notReached remembers that what h names did not get through.
 func (c *Core) notReached(now clock.Instant, h effect.Handle) {
 	c.counts.Unreachable++
-	c.unreached.add(h.Generation(), now.Add(unreachedFor))
+	if c.unreached.Add(h.Generation(), now.Add(unreachedFor), maxUnreached) {
+		c.counts.Forgotten++
+	}
 }
 
 // hasFailed reports whether m repeats a request that was passed on and did not get
 // through.
 func (c *Core) hasFailed(now clock.Instant, m *sip.Message) bool {
-	if len(c.unreached.until) == 0 || routedAs(m) != m.Method() {
+	if c.unreached.Len() == 0 || routedAs(m) != m.Method() {
 		return false
 	}
 	c.text = c.appendStatelessBranch(c.text[:0], m)
 	h, ok := UnreachedHandle(c.text, int(c.config.Shard))
-	if !ok || !c.unreached.has(now, h.Generation()) {
+	if !ok || !c.unreached.Has(now, h.Generation()) {
 		return false
 	}
 	c.counts.TakenOver++

@@ -14,13 +14,12 @@ import (
 //
 // Its lock is a leaf: nothing is called under it. The zero value is ready for use.
 type Places struct {
-	held      atomic.Int32 // while there are none, nobody takes the lock
+	latest    atomic.Int64 // the last time of any, a clock.Instant: after it nobody takes the lock
+	held      atomic.Int32
 	forgotten atomic.Uint64
 
 	mu     sync.Mutex
-	until  map[netip.AddrPort]clock.Instant
-	order  []netip.AddrPort // a ring of what is in the map
-	oldest int
+	recent Recent[netip.AddrPort]
 }
 
 // maxPlaces bounds what is remembered, some 300 KiB. At the bound the oldest makes
@@ -29,34 +28,23 @@ const maxPlaces = 4096
 
 // Has reports whether a is still remembered.
 func (p *Places) Has(now clock.Instant, a netip.AddrPort) bool {
-	if p.held.Load() == 0 {
+	if now >= clock.Instant(p.latest.Load()) {
 		return false
 	}
 	p.mu.Lock()
-	until, ok := p.until[a]
-	p.mu.Unlock()
-	return ok && now < until
+	defer p.mu.Unlock()
+	return p.recent.Has(now, a)
 }
 
 // Add remembers a.
 func (p *Places) Add(a netip.AddrPort, until clock.Instant) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.until == nil {
-		p.until = map[netip.AddrPort]clock.Instant{}
+	if p.recent.Add(a, until, maxPlaces) {
+		p.forgotten.Add(1)
 	}
-	if _, known := p.until[a]; !known {
-		if len(p.order) < maxPlaces {
-			p.order = append(p.order, a)
-		} else {
-			p.forgotten.Add(1)
-			delete(p.until, p.order[p.oldest])
-			p.order[p.oldest] = a
-			p.oldest = (p.oldest + 1) % maxPlaces
-		}
-	}
-	p.until[a] = until
-	p.held.Store(int32(len(p.until)))
+	p.held.Store(int32(p.recent.Len()))
+	p.latest.Store(max(p.latest.Load(), int64(until)))
 }
 
 // Held is how many are remembered, those included whose time is over; forgotten
