@@ -12,5 +12,11 @@
 // to calls under way goes on. Whether a message is new work is told by its first
 // bytes, without parsing it.
 //
+// Where even to refuse takes too long, a Valve in front of the queue says what share of
+// the new work may come at all, and a Sieve is the program by which the kernel drops
+// the rest unread:
+//
+//	refused, taken ──▶ Valve ──▶ share ──▶ Sieve ──▶ socket filter
+//
 // The package holds no clock and knows no socket: it is told ages.
 package overload

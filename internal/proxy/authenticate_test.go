@@ -116,11 +116,7 @@ const oneRealm = `
 server {
   domains = ["example.org"]
 }
-users "staff" {
-  realm      = "example.org"
-  file       = "unused"
-  algorithms = ["SHA-256", "MD5"]
-}
+` + staff + `
 rule "calls" {
   authenticate = users.staff
   send         = "sip:203.0.113.7"

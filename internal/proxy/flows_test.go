@@ -114,11 +114,7 @@ func TestSparesOfAnEqualTarget(t *testing.T) {
 	t.Parallel()
 	const both = `
 server { domains = ["example.org"] }
-users "staff" {
-  realm      = "example.org"
-  file       = "unused"
-  algorithms = ["SHA-256", "MD5"]
-}
+` + staff + `
 rule "register" {
   when         = method == REGISTER
   authenticate = users.staff

@@ -238,11 +238,7 @@ server {
   domains   = ["example.org"]
   redirects = "follow"
 }
-users "staff" {
-  realm      = "example.org"
-  file       = "unused"
-  algorithms = ["SHA-256", "MD5"]
-}
+` + staff + `
 rule "register" {
   when         = method == REGISTER
   authenticate = users.staff

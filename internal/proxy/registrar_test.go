@@ -19,14 +19,19 @@ import (
 	"viaduct/internal/users"
 )
 
-// office is a stage with users, a registrar and what is done when nobody answers.
-const office = `
-server { domains = ["example.org"] }
+// staff are the users of a desk.
+const staff = `
 users "staff" {
   realm      = "example.org"
   file       = "unused"
   algorithms = ["SHA-256", "MD5"]
 }
+`
+
+// office is a stage with users, a registrar and what is done when nobody answers.
+const office = `
+server { domains = ["example.org"] }
+` + staff + `
 rule "register" {
   when         = method == REGISTER
   authenticate = users.staff

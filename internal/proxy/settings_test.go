@@ -7,11 +7,7 @@ import (
 
 const settingsConfig = `
 server { domains = ["example.org"] }
-users "staff" {
-  realm      = "example.org"
-  file       = "unused"
-  algorithms = ["SHA-256", "MD5"]
-}
+` + staff + `
 rule "register" {
   when         = method == REGISTER
   authenticate = users.staff

@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -27,64 +26,66 @@ func (h *hall) lay(n int) {
 	h.until("rest", func() bool { return h.resting() == n })
 }
 
-// A connection that rests goes on as if nothing had been: with whole messages, with
-// those in parts, with pings, and with its end.
-func TestRestingConnectionsGoOn(t *testing.T) {
-	t.Parallel()
+// inClearAndByTLS runs a test over connections by TCP, and by TLS.
+func inClearAndByTLS(t *testing.T, test func(t *testing.T, h *hall, open func() net.Conn)) {
 	v := newVault(t)
 	for _, p := range []flow.Protocol{flow.TCP, flow.TLS} {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
-			var use Settings
-			if p == flow.TLS {
-				use.TLS = v.tls(nil, "example.com")
+			if p == flow.TCP {
+				h := newHallOf(t, p, Settings{}, StreamLimits{Rest: time.Hour}, nil)
+				test(t, h, func() net.Conn { return h.caller() })
+				return
 			}
-			h := newHallOf(t, p, use, StreamLimits{Rest: time.Hour}, nil)
-			open := func() net.Conn {
-				if p == flow.TLS {
-					return h.shake(v.client("example.com"))
-				}
-				return h.caller()
-			}
-			c := open()
-			for n := range 20 {
-				put(t, c, streamed(n, 100*n))
-				want(t, c, streamed(n, 100*n))
-				h.lay(1)
-				if n%2 == 0 {
-					put(t, c, "\r\n\r\n")
-					want(t, c, "\r\n")
-				}
-				h.lay(1)
-			}
-			whole := streamed(50, 3000)
-			put(t, c, whole[:700])
-			h.until("a part", func() bool { return !h.slotOf(c).resting.Load() && h.slotOf(c).since.Load() != 0 })
-			if h.slotOf(c).quiet(h.slotOf(c).born.Add(2 * time.Hour)) {
-				t.Error("a connection rests in the middle of a message")
-			}
-			h.lay(1) // all the same
-			put(t, c, whole[700:])
-			want(t, c, whole)
-
-			// Its ends: by the peer, by a limit, with the listener.
-			h.lay(1)
-			_ = c.Close() // what follows waits for its end
-			h.until("its end", func() bool { return h.tcp.Counters().Ended[EndPeer] == 1 })
-			c = open()
-			put(t, c, streamed(1, 0))
-			want(t, c, streamed(1, 0))
-			h.lay(1)
-			h.slotOf(c).end(EndIdle)
-			if _, err := io.ReadAll(c); err != nil && p == flow.TCP {
-				t.Error(err)
-			}
-			h.until("its end", func() bool { return h.tcp.Counters().Ended[EndIdle] == 1 })
-			put(t, open(), streamed(2, 0))
-			h.until("a third", func() bool { return h.tcp.Counters().Received >= 23 })
-			h.lay(1)
+			h := newHallOf(t, p, Settings{TLS: v.tls(nil, "example.com")}, StreamLimits{Rest: time.Hour}, nil)
+			test(t, h, func() net.Conn { return h.shake(v.client("example.com")) })
 		})
 	}
+}
+
+// A connection that rests goes on as if nothing had been: with whole messages, with
+// those in parts, with pings, and with its end.
+func TestRestingConnectionsGoOn(t *testing.T) {
+	t.Parallel()
+	inClearAndByTLS(t, func(t *testing.T, h *hall, open func() net.Conn) {
+		c := open()
+		for n := range 20 {
+			put(t, c, streamed(n, 100*n))
+			want(t, c, streamed(n, 100*n))
+			h.lay(1)
+			if n%2 == 0 {
+				put(t, c, "\r\n\r\n")
+				want(t, c, "\r\n")
+			}
+			h.lay(1)
+		}
+		whole := streamed(50, 3000)
+		put(t, c, whole[:700])
+		h.until("a part", func() bool { return !h.slotOf(c).resting.Load() && h.slotOf(c).since.Load() != 0 })
+		if h.slotOf(c).quiet(h.slotOf(c).born.Add(2 * time.Hour)) {
+			t.Error("a connection rests in the middle of a message")
+		}
+		h.lay(1) // all the same
+		put(t, c, whole[700:])
+		want(t, c, whole)
+
+		// Its ends: by the peer, by a limit, with the listener.
+		h.lay(1)
+		_ = c.Close() // what follows waits for its end
+		h.until("its end", func() bool { return h.tcp.Counters().Ended[EndPeer] == 1 })
+		c = open()
+		put(t, c, streamed(1, 0))
+		want(t, c, streamed(1, 0))
+		h.lay(1)
+		h.slotOf(c).end(EndIdle)
+		if _, err := io.ReadAll(c); err != nil && h.tcp.Protocol() == flow.TCP {
+			t.Error(err)
+		}
+		h.until("its end", func() bool { return h.tcp.Counters().Ended[EndIdle] == 1 })
+		put(t, open(), streamed(2, 0))
+		h.until("a third", func() bool { return h.tcp.Counters().Received >= 23 })
+		h.lay(1)
+	})
 }
 
 // slotOf is the only connection that there is.
@@ -102,40 +103,28 @@ func (h *hall) slotOf(net.Conn) *Conn {
 // connection ends.
 func TestRestAmidTraffic(t *testing.T) {
 	t.Parallel()
-	v := newVault(t)
-	for _, p := range []flow.Protocol{flow.TCP, flow.TLS} {
-		t.Run(p.String(), func(t *testing.T) {
-			t.Parallel()
-			var use Settings
-			if p == flow.TLS {
-				use.TLS = v.tls(nil, "example.com")
-			}
-			h := newHallOf(t, p, use, StreamLimits{Rest: time.Hour}, nil)
-			const talkers, messages = 8, 100
-			var group sync.WaitGroup
-			for i := range talkers {
-				var c net.Conn = h.caller()
-				if p == flow.TLS {
-					c = tls.Client(c, v.client("example.com"))
-				}
-				group.Go(func() {
-					for n := range messages {
-						m := streamed(n, (i*n*7)%3000)
-						if n%10 == 0 {
-							h.sendToRest()
-						}
-						put(t, c, m)
-						if n%10 == i {
-							h.sendToRest()
-						}
-						want(t, c, m)
+	inClearAndByTLS(t, func(t *testing.T, h *hall, open func() net.Conn) {
+		const talkers, messages = 8, 100
+		var group sync.WaitGroup
+		for i := range talkers {
+			c := open()
+			group.Go(func() {
+				for n := range messages {
+					m := streamed(n, (i*n*7)%3000)
+					if n%10 == 0 {
+						h.sendToRest()
 					}
-				})
-			}
-			group.Wait()
-			if n := h.tcp.Counters(); n.Received != talkers*messages || n.Ended != [Endings]uint64{} {
-				t.Errorf("received %d messages, want %d; ended %v", n.Received, talkers*messages, n.Ended)
-			}
-		})
-	}
+					put(t, c, m)
+					if n%10 == i {
+						h.sendToRest()
+					}
+					want(t, c, m)
+				}
+			})
+		}
+		group.Wait()
+		if n := h.tcp.Counters(); n.Received != talkers*messages || n.Ended != [Endings]uint64{} {
+			t.Errorf("received %d messages, want %d; ended %v", n.Received, talkers*messages, n.Ended)
+		}
+	})
 }

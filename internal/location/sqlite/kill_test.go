@@ -51,7 +51,10 @@ const registrations = 10_000
 // acks writes each acknowledged number to the parent, and nothing else: what the
 // parent has read has been acknowledged. Each takes 64 bytes, so that no more than
 // a thousand are on their way when the parent kills.
-type acks struct{ out io.Writer }
+type acks struct {
+	out   io.Writer
+	moved chan struct{} // has something when there may be room in the queue again
+}
 
 const ackBytes = 64
 
@@ -61,17 +64,22 @@ func (a acks) Stored(token uint64, err error) {
 		binary.LittleEndian.PutUint64(b[:], token)
 		_, _ = a.out.Write(b[:])
 	}
+	select {
+	case a.moved <- struct{}{}:
+	default: // nobody has looked since the last time
+	}
 }
 
 // registerAll registers as fast as it can, each AOR 10 times: first a binding, then
 // refreshes and replacements of it, each with the next CSeq.
 func registerAll(s *sqlite.Store) {
 	limits := location.Limits{Batch: 64, Gather: time.Millisecond, Pending: 256}
-	d := location.New(location.Config{Store: s, Limits: limits}, acks{os.Stdout})
+	a := acks{os.Stdout, make(chan struct{}, 1)}
+	d := location.New(location.Config{Store: s, Limits: limits}, a)
 	go d.Run(context.Background())
 	for n := uint64(0); n < registrations; {
 		if outcome, _ := registerOne(d, n); outcome == location.Refused {
-			time.Sleep(time.Millisecond) // the queue is full
+			<-a.moved // the queue was full
 			continue
 		}
 		n++
