@@ -1,9 +1,9 @@
 package e2e
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -77,12 +77,14 @@ func load(t *testing.T, s *server, addr string, round, enough int, told, pending
 	}
 	defer func() { _ = conn.Close() }() // all is read
 	sent, answered := 0, 0
+	open := map[string]string{} // by Call-ID, what has no answer yet
 	ask := func() {
-		for ; sent < registrations && sent-answered < window; sent++ {
+		for ; sent < registrations && len(open) < window; sent++ {
 			user := fmt.Sprintf("u%d-%d", round, sent)
 			contact := fmt.Sprintf("sip:%s@%s", user, conn.LocalAddr())
 			pending["sip:"+user+"@"+addr] = contact
-			if _, err := fmt.Fprintf(conn, register, addr, conn.LocalAddr(), user, contact); err != nil {
+			open[user] = fmt.Sprintf(register, addr, conn.LocalAddr(), user, contact)
+			if _, err := io.WriteString(conn, open[user]); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -93,20 +95,37 @@ func load(t *testing.T, s *server, addr string, round, enough int, told, pending
 		if err != nil {
 			return err
 		}
+		status, rest, _ := strings.Cut(string(buf[:n]), "\r\n")
+		_, id, _ := strings.Cut(rest, "Call-ID: ")
+		id, _, _ = strings.Cut(id, "\r\n")
+		if open[id] == "" {
+			return nil // the answer to what was asked again
+		}
+		delete(open, id)
 		answered++
-		if status, rest, _ := bytes.Cut(buf[:n], []byte("\r\n")); bytes.HasPrefix(status, []byte("SIP/2.0 200 ")) {
-			_, id, _ := strings.Cut(string(rest), "Call-ID: ")
-			id, _, _ = strings.Cut(id, "\r\n")
+		if strings.HasPrefix(status, "SIP/2.0 200 ") {
 			aor := "sip:" + id + "@" + addr
 			told[aor] = pending[aor]
 			delete(pending, aor)
 		}
 		return nil
 	}
-	_ = conn.SetReadDeadline(deadline()) // a UDP socket has deadlines
-	for answered < enough {
+	again := func() error { // RFC 3261 §17.1.2.2: timer E
+		for _, request := range open {
+			if _, err := io.WriteString(conn, request); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for over := deadline(); answered < enough; {
 		ask()
-		if err := hear(); err != nil {
+		_ = conn.SetReadDeadline(time.Now().Add(500 * time.Millisecond)) // a UDP socket has deadlines
+		err := hear()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = again()
+		}
+		if err != nil || time.Now().After(over) {
 			t.Fatalf("%d of %d answered: %v\n%s", answered, sent, err, s.errout.String())
 		}
 	}
